@@ -1,0 +1,65 @@
+//! The comparisons of cache-runtime with its peers.
+//!
+//! What is measured is what a user writes: an annotated function, a builder, a call. Subjects take turns in every round and
+//! the median of the rounds is reported, so that a noisy machine disturbs them alike. Compare within a run, not between runs.
+
+mod compile;
+mod hit;
+mod redis;
+mod report;
+mod stampede;
+mod trace;
+mod workload;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+Usage: cargo run --release -p benches -- SUITE [--json]
+
+  hit         a hit in memory: time and allocations of a call
+  redis       hits on Redis by 1 to 256 tasks (starts a redis-server of its own)
+  stampede    1,000 callers of one cold key, in one process and in eight
+  compile     what an annotation costs `cargo check`
+  trace FILE  hit ratio and speed on an access trace: big-endian u32 keys, plain or .xz
+
+  --json      one object a line instead of the table: suite, case, subject, value, unit";
+
+fn main() -> ExitCode {
+    let mut arguments: Vec<String> = std::env::args().skip(1).collect();
+    let json = arguments.iter().any(|argument| argument == "--json");
+    arguments.retain(|argument| argument != "--json");
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+
+    let report = match words[..] {
+        ["hit"] => hit::run(),
+        ["redis"] => redis::run(),
+        ["stampede"] => stampede::run(),
+        // How `stampede` starts its other processes.
+        [stampede::CHILD, subject, url] => {
+            stampede::child(subject, url);
+            return ExitCode::SUCCESS;
+        }
+        ["compile"] => compile::run(),
+        ["trace", file] => match trace::run(file) {
+            Ok(report) => report,
+            Err(error) => {
+                eprintln!("{file}: {error}");
+                return ExitCode::FAILURE;
+            }
+        },
+        ["-h" | "--help"] => {
+            println!("{USAGE}");
+            return ExitCode::SUCCESS;
+        }
+        _ => {
+            eprintln!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    if json {
+        report.print_json()
+    } else {
+        report.print_table()
+    }
+    ExitCode::SUCCESS
+}

@@ -1,0 +1,404 @@
+//! The companion of a free function: a struct of the same name in the type namespace, with the calls on its entries.
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::{GenericParam, Pat, PatType, TypeParamBound, WherePredicate};
+
+use super::{handle, key, local, local_at, spec, stored_shape, value_span};
+use crate::function::{Function, generic_name, has_impl_trait, mentions, plain};
+use crate::model::{Cached, KeyPiece, Root};
+
+/// The name of the struct: that of the function. Lints of the user's crate pass over it, as it comes from a macro.
+pub(super) fn name(function: &Function) -> Ident {
+    let mut name = function.sig.ident.clone();
+    name.set_span(Span::mixed_site().located_at(name.span()));
+    name
+}
+
+/// The struct and its calls.
+pub(super) fn companion(model: &Cached, function: &Function) -> TokenStream {
+    let vis = &function.vis;
+    let here = Span::mixed_site();
+    let name = name(function);
+    let spec = spec::of_loader(model, function);
+    let declared = declared(function);
+    let key = key_fn(model, function);
+    let invalidate = invalidate_fn(model, function);
+    let peek = peek_fn(model, function);
+    let put = put_fn(model, function);
+    let refresh = refresh_fn(function);
+    let allow = allow();
+    quote_spanned! {here=>
+        #declared
+        #allow
+        impl #name {
+            /// What the annotation says.
+            #vis const SPEC: &'static ::cache_runtime::private::Spec = #spec;
+            #key
+            #invalidate
+            #peek
+            #put
+            #refresh
+        }
+    }
+}
+
+/// The struct and the signatures of its calls, after an error: uses of them are checked and raise no errors of their own.
+pub(super) fn hollow(model: &Cached, function: &Function) -> TokenStream {
+    let here = Span::mixed_site();
+    let (vis, name) = (&function.vis, name(function));
+    let (bare, allow) = (bare(function), allow());
+    let (
+        Call {
+            generics, bounds, ..
+        },
+        args,
+    ) = (
+        Call::of_key(model, function),
+        key_args(model, function, false),
+    );
+    let never = quote_spanned!(here=> ::cache_runtime::private::never());
+    let with_value = function.sig.asyncness.map(|_| function.return_type()).map(|value| {
+        let (Call { generics, bounds, .. }, args) = (Call::of_value(model, function), key_args(model, function, true));
+        let put = put_generics(&generics);
+        quote_spanned! {here=>
+            #vis async fn peek #generics(#args) -> ::core::option::Option<#value> #bounds { #never }
+            #vis async fn put #put(#args _: __CacheValue)
+                -> ::core::result::Result<(), ::cache_runtime::private::Error> #bounds { #never }
+        }
+    });
+    let with_value = with_value.filter(|_| !returns_unnamed(function));
+    let refresh = (!returns_unnamed(function)).then(|| refresh_hollow(function));
+    quote_spanned! {here=>
+        #bare
+        #allow
+        impl #name {
+            #vis fn key #generics(#args) -> ::cache_runtime::private::Key #bounds { #never }
+            #vis async fn invalidate #generics(#args)
+                -> ::core::result::Result<(), ::cache_runtime::private::Error> #bounds { #never }
+            #with_value
+            #refresh
+        }
+    }
+}
+
+fn refresh_hollow(function: &Function) -> TokenStream {
+    let here = Span::mixed_site();
+    let (vis, value) = (&function.vis, function.return_type());
+    let Call {
+        generics, bounds, ..
+    } = Call::whole(function);
+    let args: Vec<_> = function
+        .params()
+        .iter()
+        .map(|param| renamed(param.index, param.typed).0)
+        .collect();
+    quote_spanned! {here=>
+        #vis async fn refresh #generics(#(#args),*) -> #value #bounds { ::cache_runtime::private::never() }
+    }
+}
+
+/// The struct alone, after an error in the key: what its calls would take is not known.
+pub(super) fn bare(function: &Function) -> TokenStream {
+    let here = Span::mixed_site();
+    let (vis, name, declared, allow) = (&function.vis, name(function), declared(function), allow());
+    quote_spanned! {here=>
+        #declared
+        #allow
+        impl #name {
+            #vis const SPEC: &'static ::cache_runtime::private::Spec = {
+                static SPEC: ::cache_runtime::private::Spec = ::cache_runtime::private::Spec::new("", "", "", 0, "");
+                &SPEC
+            };
+        }
+    }
+}
+
+fn returns_unnamed(function: &Function) -> bool {
+    match &function.sig.output {
+        syn::ReturnType::Default => true,
+        syn::ReturnType::Type(_, ty) => has_impl_trait(ty) || matches!(**ty, syn::Type::Never(_)),
+    }
+}
+
+fn declared(function: &Function) -> TokenStream {
+    let here = Span::mixed_site();
+    let (vis, name) = (&function.vis, name(function));
+    let hidden = function
+        .attrs
+        .iter()
+        .filter(|attr| attr.path().is_ident("doc") && attr.meta.require_list().is_ok());
+    let doc = format!(
+        "The entries of [`{0}()`]: their keys, and calls on them.",
+        plain(&function.sig.ident)
+    );
+    quote_spanned! {here=>
+        #(#hidden)*
+        #[doc = #doc]
+        #[allow(non_camel_case_types, dead_code, missing_debug_implementations)]
+        #vis struct #name {}
+    }
+}
+
+/// The arguments are repeated as the user wrote them: what a lint says of them it says once, at the function.
+fn allow() -> TokenStream {
+    quote_spanned! {Span::mixed_site()=>
+        #[allow(dead_code, deprecated, private_interfaces, unused_mut, unused_variables, clippy::all, clippy::pedantic)]
+    }
+}
+
+fn key_fn(model: &Cached, function: &Function) -> TokenStream {
+    let here = Span::mixed_site();
+    let vis = &function.vis;
+    let Call {
+        generics, bounds, ..
+    } = Call::of_key(model, function);
+    let args = key_args(model, function, false);
+    let key = key::of_loader(model, function);
+    quote_spanned! {here=>
+        /// The key of the entry for these arguments.
+        #vis fn key #generics(#args) -> ::cache_runtime::private::Key #bounds { #key }
+    }
+}
+
+fn invalidate_fn(model: &Cached, function: &Function) -> TokenStream {
+    let here = Span::mixed_site();
+    let vis = &function.vis;
+    let Call {
+        generics,
+        bounds,
+        captures,
+        ..
+    } = Call::of_key(model, function);
+    let args = key_args(model, function, true);
+    let key = key::of_loader(model, function);
+    let cache = handle(model.cache.as_ref());
+    quote_spanned! {here=>
+        /// Removes the entry for these arguments; a load that is under way does not store its result.
+        #vis fn invalidate #generics(#args)
+            -> impl ::core::future::Future<Output = ::core::result::Result<(), ::cache_runtime::private::Error>> #captures
+        #bounds
+        {
+            ::cache_runtime::private::companion::invalidate(#cache, #key)
+        }
+    }
+}
+
+fn peek_fn(model: &Cached, function: &Function) -> TokenStream {
+    let here = Span::mixed_site();
+    let vis = &function.vis;
+    let value = function.return_type();
+    let Call {
+        generics,
+        bounds,
+        captures,
+        ..
+    } = Call::of_value(model, function);
+    let args = key_args(model, function, true);
+    let key = key::of_loader(model, function);
+    let cache = handle(model.cache.as_ref());
+    let at = value_span(function);
+    let shape = stored_shape(&value, at);
+    let call = quote_spanned! {at=>
+        ::cache_runtime::private::companion::peek(Self::SPEC, #cache, #key, #shape)
+    };
+    quote_spanned! {here=>
+        /// What a call with these arguments would return if it is a hit. Loads nothing.
+        #vis fn peek #generics(#args)
+            -> impl ::core::future::Future<Output = ::core::option::Option<#value>> #captures
+        #bounds
+        {
+            #call
+        }
+    }
+}
+
+fn put_fn(model: &Cached, function: &Function) -> TokenStream {
+    let here = Span::mixed_site();
+    let vis = &function.vis;
+    let value = function.return_type();
+    let Call {
+        generics, bounds, ..
+    } = Call::of_value(model, function);
+    let args = key_args(model, function, true);
+    let key = key::of_loader(model, function);
+    let cache = handle(model.cache.as_ref());
+    let at = value_span(function);
+    let value_var = local_at("value", at);
+    let shape = stored_shape(&value, at);
+    let call = quote_spanned! {at=>
+        ::cache_runtime::private::companion::put(Self::SPEC, #cache, #key, #shape, #value_var)
+    };
+    quote_spanned! {here=>
+        /// Stores a value, or the whole of what a call would return, for these arguments.
+        #vis fn put #generics(#args #value_var: impl ::cache_runtime::private::IntoOutput<#value>)
+            -> impl ::core::future::Future<Output = ::core::result::Result<(), ::cache_runtime::private::Error>>
+        #bounds
+        {
+            #call
+        }
+    }
+}
+
+fn refresh_fn(function: &Function) -> TokenStream {
+    let here = Span::mixed_site();
+    let (vis, name) = (&function.vis, &function.sig.ident);
+    let value = function.return_type();
+    let Call {
+        generics,
+        bounds,
+        turbofish,
+        ..
+    } = Call::whole(function);
+    let (args, names): (Vec<_>, Vec<_>) = function
+        .params()
+        .iter()
+        .map(|param| renamed(param.index, param.typed))
+        .unzip();
+    quote_spanned! {here=>
+        /// Calls the function so that it loads even on a hit, and stores what it returns.
+        #vis fn refresh #generics(#(#args),*) -> impl ::core::future::Future<Output = #value> #bounds {
+            ::cache_runtime::private::companion::refresh(Self::SPEC, #name #turbofish(#(#names),*))
+        }
+    }
+}
+
+/// A parameter under a name that can be passed on, whatever pattern it is.
+fn renamed(index: usize, typed: &PatType) -> (TokenStream, Ident) {
+    let name = match &*typed.pat {
+        Pat::Ident(pat) if pat.subpat.is_none() => pat.ident.clone(),
+        _ => local(&format!("__cache_arg_{index}")),
+    };
+    let ty = &typed.ty;
+    (quote!(#name: #ty), name)
+}
+
+/// The parameters that the key needs, in their order, each with a comma. With `cache` also those that choose the cache.
+fn key_args(model: &Cached, function: &Function, cache: bool) -> TokenStream {
+    let params = function.params();
+    let used = params.iter().filter(|param| {
+        let in_key = model.key.pieces().iter().any(|piece| match piece {
+            KeyPiece::Value(value) => {
+                matches!(value.root, Root::Param { index, .. } if index == param.index)
+            }
+            _ => false,
+        });
+        let chooses = |expr: &syn::Expr| {
+            param
+                .names
+                .iter()
+                .any(|name| mentions(expr.to_token_stream(), name))
+        };
+        in_key || cache && model.cache.as_ref().is_some_and(chooses)
+    });
+    used.map(|param| {
+        let PatType { pat, ty, .. } = param.typed;
+        quote!(#pat: #ty,)
+    })
+    .collect()
+}
+
+/// The generics of one call: only those that its arguments and its result mention, as others could not be inferred.
+struct Call {
+    generics: TokenStream,
+    bounds: Option<TokenStream>,
+    /// `::<…>`, with the types and constants.
+    turbofish: Option<TokenStream>,
+    /// `+ use<…>`: the future holds the key and not the arguments.
+    captures: Option<TokenStream>,
+}
+
+impl Call {
+    fn of_key(model: &Cached, function: &Function) -> Self {
+        let args = key_args(model, function, true);
+        Self::of(
+            function,
+            |name| in_key(model, name) || mentions(args.clone(), name),
+            &args,
+        )
+    }
+
+    fn of_value(model: &Cached, function: &Function) -> Self {
+        let args = key_args(model, function, true);
+        let value = function.return_type();
+        Self::of(
+            function,
+            |name| {
+                in_key(model, name) || mentions(args.clone(), name) || mentions(value.clone(), name)
+            },
+            &args,
+        )
+    }
+
+    fn whole(function: &Function) -> Self {
+        Self::of(function, |_| true, &TokenStream::new())
+    }
+
+    fn of(function: &Function, keep: impl Fn(&Ident) -> bool, args: &TokenStream) -> Self {
+        let here = Span::mixed_site();
+        let all = &function.sig.generics;
+        let dropped: Vec<&Ident> = all
+            .params
+            .iter()
+            .filter_map(generic_name)
+            .filter(|name| !keep(name))
+            .collect();
+        let sound =
+            |tokens: TokenStream| !dropped.iter().any(|name| mentions(tokens.clone(), name));
+        let kept: Vec<GenericParam> = all
+            .params
+            .iter()
+            .filter(|param| generic_name(param).is_none_or(&keep))
+            .map(|param| with_bounds(param, |bound| sound(bound.to_token_stream())))
+            .collect();
+        let predicates: Vec<&WherePredicate> = all
+            .where_clause
+            .iter()
+            .flat_map(|clause| &clause.predicates)
+            .filter(|predicate| sound(predicate.to_token_stream()))
+            .collect();
+        let names: Vec<&Ident> = kept.iter().filter_map(generic_name).collect();
+        // Nothing can name the type of an `impl Trait` argument, so that its future has to capture all.
+        let unnamed = function.params().iter().any(|param| {
+            has_impl_trait(&param.typed.ty)
+                && param.names.iter().any(|name| mentions(args.clone(), name))
+        });
+        Self {
+            generics: if kept.is_empty() {
+                TokenStream::new()
+            } else {
+                quote_spanned!(here=> <#(#kept),*>)
+            },
+            bounds: (!predicates.is_empty()).then(|| quote_spanned!(here=> where #(#predicates),*)),
+            turbofish: (!names.is_empty()).then(|| quote_spanned!(here=> ::<#(#names),*>)),
+            captures: (!unnamed).then(|| quote_spanned!(here=> + use<#(#names),*>)),
+        }
+    }
+}
+
+fn in_key(model: &Cached, name: &Ident) -> bool {
+    model.key.pieces().iter().any(|piece| match piece {
+        KeyPiece::TypeName(ty) => ty == name,
+        KeyPiece::Value(value) => matches!(&value.root, Root::Const(constant) if constant == name),
+        _ => false,
+    })
+}
+
+fn with_bounds(param: &GenericParam, keep: impl Fn(&TypeParamBound) -> bool) -> GenericParam {
+    let mut param = param.clone();
+    if let GenericParam::Type(ty) = &mut param {
+        let bounds = std::mem::take(&mut ty.bounds);
+        ty.bounds = bounds.into_iter().filter(keep).collect();
+    }
+    param
+}
+
+fn put_generics(generics: &TokenStream) -> TokenStream {
+    let inner = generics.clone().into_iter();
+    let mut inner: Vec<_> = inner.collect();
+    if inner.is_empty() {
+        return quote!(<__CacheValue>);
+    }
+    inner.pop();
+    quote!(#(#inner)*, __CacheValue>)
+}

@@ -1,0 +1,266 @@
+//! The code that writes keys.
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::Index;
+
+use super::local;
+use crate::function::Function;
+use crate::model::{Cached, KeyModel, KeyPiece, Root, Value};
+use crate::template::Field;
+
+/// An expression of type `Key`: the key of a cached function.
+pub(super) fn of_loader(model: &Cached, function: &Function) -> TokenStream {
+    let prefix = matches!(model.key, KeyModel::Default { .. }).then(|| prefix(model, function));
+    key(prefix, model.key.pieces(), &|_, _| None)
+}
+
+/// The path of the function, as the name of a type that is declared where the function is. Unlike `module_path!` it tells
+/// apart functions inside of function bodies and methods of one name.
+fn prefix(model: &Cached, function: &Function) -> TokenStream {
+    let here = Span::mixed_site();
+    if model.companion {
+        let name = super::companion::name(function);
+        return quote_spanned!(here=> ::core::any::type_name::<#name>());
+    }
+    let mut marker = function.sig.ident.clone();
+    marker.set_span(here.located_at(marker.span()));
+    quote_spanned! {here=> {
+        #[allow(non_camel_case_types)]
+        struct #marker;
+        ::core::any::type_name::<#marker>()
+    }}
+}
+
+/// Statements that push the keys of one template of a writer onto `keys`, an expression of type `&mut Keys`.
+pub(super) fn push(pieces: &[KeyPiece], keys: &TokenStream, parts: &Parts) -> TokenStream {
+    let here = Span::mixed_site();
+    let loops = Loops::of(pieces);
+    let key = key(None, pieces, &|index, value| {
+        parts
+            .get(index)
+            .map(|part| quote!(::cache_runtime::private::Key::as_str(&#part)))
+            .map(Written::Already)
+            .or_else(|| {
+                let element = loops.element(value)?;
+                Some(Written::Value(element))
+            })
+    });
+    let mut pushes = quote_spanned!(here=> ::cache_runtime::private::Keys::push(#keys, #key););
+    for (element, collection) in loops.0.iter().rev() {
+        // In one place, so that the compiler says once what it has against the collection.
+        let at = collection.blame.1;
+        let collection = reference(
+            &Value {
+                blame: (at, at),
+                ..collection.clone()
+            },
+            None,
+        );
+        pushes = quote_spanned! {here.located_at(at)=>
+            for #element in ::cache_runtime::private::KeyElements::elements(#collection) { #pushes }
+        };
+    }
+    pushes
+}
+
+/// What the arguments contribute to a template that also reads the result: written before the body takes the arguments.
+#[derive(Default)]
+pub(super) struct Parts(Vec<(usize, Ident)>);
+
+impl Parts {
+    /// The statements that write them.
+    pub(super) fn before_body(pieces: &[KeyPiece], template: usize) -> (Self, TokenStream) {
+        let here = Span::mixed_site();
+        let mut parts = Self::default();
+        let mut statements = TokenStream::new();
+        for (index, piece) in pieces.iter().enumerate() {
+            if matches!(piece, KeyPiece::Value(value) if !matches!(value.root, Root::Return)) {
+                let part = local(&format!("__cache_part_{template}_{index}"));
+                let written = key(None, std::slice::from_ref(piece), &|_, _| None);
+                statements.extend(quote_spanned!(here=> let #part = #written;));
+                parts.0.push((index, part));
+            }
+        }
+        (parts, statements)
+    }
+
+    fn get(&self, index: usize) -> Option<&Ident> {
+        self.0
+            .iter()
+            .find(|(at, _)| *at == index)
+            .map(|(_, part)| part)
+    }
+}
+
+/// The collections that a template walks over; `<ids[].a>:<ids[].b>` walks over one.
+struct Loops(Vec<(Ident, Value)>);
+
+impl Loops {
+    fn of(pieces: &[KeyPiece]) -> Self {
+        let mut loops: Vec<(Ident, Value)> = Vec::new();
+        for piece in pieces {
+            let KeyPiece::Value(value) = piece else {
+                continue;
+            };
+            let Some(collection) = collection(value) else {
+                continue;
+            };
+            if !loops.iter().any(|(_, known)| same(known, &collection)) {
+                loops.push((
+                    local(&format!("__cache_element_{}", loops.len())),
+                    collection,
+                ));
+            }
+        }
+        Self(loops)
+    }
+
+    /// The element's part of a placeholder, as a reference.
+    fn element(&self, value: &Value) -> Option<TokenStream> {
+        let collection = collection(value)?;
+        let (element, _) = self.0.iter().find(|(_, known)| same(known, &collection))?;
+        let rest = &value.fields[collection.fields.len()..];
+        if rest.is_empty() {
+            // Already a reference.
+            return Some(blamed(element, value.blame.1).to_token_stream());
+        }
+        let element = Value {
+            root: value.root.clone(),
+            fields: rest.to_vec(),
+            each_after: None,
+            blame: value.blame,
+        };
+        Some(reference(&element, self.element_ident(&collection)))
+    }
+
+    fn element_ident(&self, collection: &Value) -> Option<&Ident> {
+        self.0
+            .iter()
+            .find(|(_, known)| same(known, collection))
+            .map(|(element, _)| element)
+    }
+}
+
+fn collection(value: &Value) -> Option<Value> {
+    let fields = value.fields[..value.each_after?].to_vec();
+    Some(Value {
+        root: value.root.clone(),
+        fields,
+        each_after: None,
+        blame: value.blame,
+    })
+}
+
+fn same(a: &Value, b: &Value) -> bool {
+    let root = |value: &Value| match &value.root {
+        Root::Param { ident, .. } | Root::Receiver(ident) | Root::Const(ident) => {
+            Some(ident.clone())
+        }
+        Root::Return => None,
+    };
+    root(a) == root(b) && a.fields == b.fields
+}
+
+/// How a value is written, if not straight from where it comes.
+enum Written {
+    /// A reference to a value.
+    Value(TokenStream),
+    /// Text that is escaped already.
+    Already(TokenStream),
+}
+
+/// An expression of type `Key`. `instead` may give another source for the value of a piece.
+fn key(
+    prefix: Option<TokenStream>,
+    pieces: &[KeyPiece],
+    instead: &dyn Fn(usize, &Value) -> Option<Written>,
+) -> TokenStream {
+    let here = Span::mixed_site();
+    let writer = local("__cache_key");
+    let path = quote_spanned!(here=> ::cache_runtime::private::KeyWriter);
+    let prefix = prefix.map(|prefix| quote_spanned!(here=> #path::literal(&mut #writer, #prefix);));
+    let writes = pieces.iter().enumerate().map(|(index, piece)| match piece {
+        KeyPiece::Text(text) => quote_spanned!(here=> #path::literal(&mut #writer, #text);),
+        KeyPiece::TypeName(ty) => {
+            quote_spanned!(here=> #path::text(&mut #writer, ::core::any::type_name::<#ty>());)
+        }
+        KeyPiece::TypeNameOf(arg) => {
+            quote_spanned!(here=> #path::text(&mut #writer, ::core::any::type_name_of_val(&#arg));)
+        }
+        KeyPiece::SelfName => {
+            quote_spanned!(here=> #path::text(&mut #writer, ::core::any::type_name::<Self>());)
+        }
+        KeyPiece::Surroundings => {
+            // The type of a closure names all that the function around it is generic over.
+            quote_spanned!(here=> #path::text(&mut #writer, ::core::any::type_name_of_val(&|| {}));)
+        }
+        KeyPiece::Value(value) => match instead(index, value) {
+            Some(Written::Already(text)) => {
+                quote_spanned!(here=> #path::literal(&mut #writer, #text);)
+            }
+            Some(Written::Value(value)) => {
+                quote_spanned!(here=> #path::part(&mut #writer, #value);)
+            }
+            None => {
+                let value = reference(value, None);
+                quote_spanned!(here=> #path::part(&mut #writer, #value);)
+            }
+        },
+    });
+    quote_spanned! {here=> {
+        let mut #writer = #path::new();
+        #prefix
+        #(#writes)*
+        #path::finish(#writer)
+    }}
+}
+
+/// `&root.field.0`, each token where it is to be blamed. `root` may be replaced.
+fn reference(value: &Value, root: Option<&Ident>) -> TokenStream {
+    let (first, last) = value.blame;
+    let here = Span::mixed_site();
+    let ident = match (&value.root, root) {
+        (_, Some(ident)) => ident.clone(),
+        (Root::Param { ident, .. } | Root::Receiver(ident) | Root::Const(ident), None) => {
+            ident.clone()
+        }
+        (Root::Return, None) => {
+            // The result is handed in by reference.
+            local("__cache_result")
+        }
+    };
+    let whole_result =
+        matches!(value.root, Root::Return) && root.is_none() && value.fields.is_empty();
+    let ident = blamed(&ident, last);
+    if whole_result {
+        return ident.to_token_stream();
+    }
+    let and = quote_spanned!(here.located_at(first)=> &);
+    let fields = value.fields.iter().map(|field| match field {
+        Field::Index(index) => {
+            let index = Index {
+                index: *index,
+                span: last,
+            };
+            quote_spanned!(last=> .#index)
+        }
+        Field::Named(name) => {
+            let keyword = syn::parse_str::<Ident>(name).is_err();
+            let field = if keyword {
+                Ident::new_raw(name, last)
+            } else {
+                Ident::new(name, last)
+            };
+            quote_spanned!(last=> .#field)
+        }
+    });
+    quote!(#and #ident #(#fields)*)
+}
+
+/// The variable, resolved as before and shown elsewhere.
+fn blamed(variable: &Ident, at: Span) -> Ident {
+    let mut variable = variable.clone();
+    variable.set_span(at.resolved_at(variable.span()));
+    variable
+}

@@ -1,0 +1,147 @@
+//! From a model to tokens. Generated code names rooted paths of `cache_runtime::private` and `core` only, and every
+//! variable of its own is hygienic, so nothing that a user declares can get in its way.
+
+mod cached;
+mod companion;
+mod invalidates;
+mod key;
+mod spec;
+
+pub(crate) use cached::{cached, cached_with_errors};
+pub(crate) use invalidates::invalidates;
+
+use proc_macro2::{Delimiter, Group, Span, TokenStream};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::{Expr, GenericArgument, Ident, PathArguments, ReturnType, Type};
+
+use crate::function::Function;
+
+/// A variable that user code can neither see nor shadow.
+fn local(name: &str) -> Ident {
+    Ident::new(name, Span::mixed_site())
+}
+
+/// The same, shown at another place.
+fn local_at(name: &str, at: Span) -> Ident {
+    Ident::new(name, Span::mixed_site().located_at(at))
+}
+
+/// The cache to use.
+fn handle(cache: Option<&Expr>) -> TokenStream {
+    let here = Span::mixed_site();
+    match cache {
+        None => quote_spanned!(here=> ::cache_runtime::private::current()),
+        Some(expr) => {
+            let at = expr
+                .to_token_stream()
+                .into_iter()
+                .next()
+                .map_or(here, |token| here.located_at(token.span()));
+            quote_spanned!(at=> ::cache_runtime::private::given(&#expr))
+        }
+    }
+}
+
+/// The shape of the return type, found by type.
+fn shape(return_type: &TokenStream, at: Span) -> TokenStream {
+    let probe = local_at("__cache_probe", at);
+    // The return type stands outside of the block with the traits: it may have the name of one of them.
+    quote_spanned! {at=> {
+        let #probe = ::cache_runtime::private::Probe::<#return_type>::new();
+        {
+            use ::cache_runtime::private::via::*;
+            (&&&&&#probe).shape()
+        }
+    }}
+}
+
+/// The same for a value that is to be stored: an `Arc` is stored as it is. It asserts first that the value can be cached:
+/// several calls need it, and what the compiler says of them in one place and the same words it says once.
+fn stored_shape(return_type: &TokenStream, at: Span) -> TokenStream {
+    let found = local_at("__cache_found", at);
+    let shape = shape(return_type, at);
+    quote_spanned! {at=> {
+        let #found = #shape;
+        ::cache_runtime::private::assert_value(&#found);
+        let #found = ::cache_runtime::private::Kept(#found);
+        {
+            use ::cache_runtime::private::via::*;
+            (&&&#found).kept()
+        }
+    }}
+}
+
+/// Where to say that a value cannot be cached. It is one token, and the calls that ask for it all stand there: the
+/// compiler says a thing once for each place, and would say it of every call otherwise.
+fn value_span(function: &Function) -> Span {
+    return_span(function, blamed)
+}
+
+/// Where to say what is wrong with a writer's result.
+fn result_span(function: &Function) -> Span {
+    return_span(function, |ty| ty)
+}
+
+/// The one token of the return type that says most: the last name of a path.
+fn return_span(function: &Function, part: impl Fn(&Type) -> &Type) -> Span {
+    let shown = match &function.sig.output {
+        ReturnType::Default => Some(function.sig.ident.span()),
+        ReturnType::Type(_, ty) => match part(ty) {
+            Type::Path(path) => path
+                .path
+                .segments
+                .last()
+                .map(|segment| segment.ident.span()),
+            ty => ty
+                .to_token_stream()
+                .into_iter()
+                .next()
+                .map(|token| token.span()),
+        },
+    };
+    let here = Span::mixed_site();
+    shown.map_or(here, |shown| here.located_at(shown))
+}
+
+/// The type inside `Result<…>` and `Option<…>` by their names: good enough to choose a place for a message, which is
+/// all that it is used for.
+fn blamed(ty: &Type) -> &Type {
+    if let Type::Path(path) = ty
+        && let Some(last) = path.path.segments.last()
+        && (last.ident == "Option" || last.ident.to_string().ends_with("Result"))
+        && let PathArguments::AngleBracketed(args) = &last.arguments
+        && let Some(GenericArgument::Type(inner)) = args.args.first()
+    {
+        return blamed(inner);
+    }
+    ty
+}
+
+/// The user's body as a future. The return that is never taken fixes the type, so that a body of the wrong type is
+/// reported on the user's own lines.
+fn body(function: &Function) -> TokenStream {
+    let here = Span::mixed_site();
+    let return_type = function.return_type();
+    let edge = quote_spanned! {here=>
+        if false {
+            return ::cache_runtime::private::never::<#return_type>();
+        }
+    };
+    // In the user's own braces, and not in a block inside of others: a lint would call those unnecessary.
+    let block = function.body.as_ref().map(|body| {
+        let statements = body.block.stream();
+        let mut block = Group::new(Delimiter::Brace, quote!(#edge #statements));
+        block.set_span(body.block.span());
+        block
+    });
+    quote_spanned!(here=> async move #block)
+}
+
+/// The function with another body.
+fn with_body(function: &Function, body: &TokenStream) -> TokenStream {
+    let Function {
+        attrs, vis, sig, ..
+    } = function;
+    let inner = function.body.iter().flat_map(|body| &body.inner_attrs);
+    quote!(#(#attrs)* #vis #sig { #(#inner)* #body })
+}

@@ -1,0 +1,260 @@
+//! The annotated function: its signature parsed, its body left as raw tokens.
+
+use proc_macro2::{Group, Span, TokenStream, TokenTree};
+use quote::{ToTokens, quote};
+use syn::ext::IdentExt;
+use syn::parse::{Parse, ParseStream, Parser};
+use syn::visit::Visit;
+use syn::{
+    Attribute, FnArg, GenericParam, Ident, Pat, PatIdent, ReturnType, Signature, Token, Type,
+    Visibility,
+};
+
+/// A function with its body unparsed: whatever the compiler accepts there, the macros pass on.
+pub(crate) struct Function {
+    pub(crate) attrs: Vec<Attribute>,
+    pub(crate) vis: Visibility,
+    pub(crate) sig: Signature,
+    pub(crate) body: Option<Body>,
+}
+
+/// The body of a function.
+pub(crate) struct Body {
+    /// `#![…]` at its start: they belong to the function, and would be refused on an inner block.
+    pub(crate) inner_attrs: Vec<Attribute>,
+    /// The braces and the rest.
+    pub(crate) block: Group,
+}
+
+/// A parameter and the names that it brings into the body.
+pub(crate) struct Param<'f> {
+    pub(crate) index: usize,
+    pub(crate) typed: &'f syn::PatType,
+    pub(crate) names: Vec<&'f Ident>,
+}
+
+impl Param<'_> {
+    /// Whether the parameter is one plain name rather than a pattern.
+    pub(crate) fn is_plain(&self) -> bool {
+        matches!(&*self.typed.pat, Pat::Ident(PatIdent { subpat: None, .. }))
+    }
+}
+
+impl Function {
+    /// The parameters, without `self`.
+    pub(crate) fn params(&self) -> Vec<Param<'_>> {
+        self.sig
+            .inputs
+            .iter()
+            .enumerate()
+            .filter_map(|(index, input)| match input {
+                FnArg::Typed(typed) => Some(Param {
+                    index,
+                    typed,
+                    names: names_in(&typed.pat),
+                }),
+                FnArg::Receiver(_) => None,
+            })
+            .collect()
+    }
+
+    /// The `self` parameter.
+    pub(crate) fn receiver(&self) -> Option<&syn::Receiver> {
+        self.sig.receiver()
+    }
+
+    /// The return type as written, `()` if there is none.
+    pub(crate) fn return_type(&self) -> TokenStream {
+        match &self.sig.output {
+            ReturnType::Default => quote!(()),
+            ReturnType::Type(_, ty) => ty.to_token_stream(),
+        }
+    }
+
+    /// The const generics.
+    pub(crate) fn consts(&self) -> impl Iterator<Item = &Ident> {
+        self.sig.generics.const_params().map(|param| &param.ident)
+    }
+
+    /// The type parameters.
+    pub(crate) fn types(&self) -> impl Iterator<Item = &Ident> {
+        self.sig.generics.type_params().map(|param| &param.ident)
+    }
+
+    /// Whether the function can only be an associated function. One that has no receiver and never says `Self` cannot
+    /// be told from a free function.
+    pub(crate) fn is_associated(&self) -> bool {
+        self.receiver().is_some()
+            || mentions_self(self.sig.to_token_stream())
+            || self
+                .body
+                .as_ref()
+                .is_some_and(|body| mentions_self(body.block.stream()))
+    }
+
+    /// The function as the user wrote it, without the attributes that only the macros know.
+    pub(crate) fn unchanged(&self) -> TokenStream {
+        let Self {
+            attrs,
+            vis,
+            sig,
+            body,
+        } = self;
+        let attrs = attrs.iter().filter(|attr| !is_cached(attr));
+        let mut sig = sig.clone();
+        for input in &mut sig.inputs {
+            if let FnArg::Typed(typed) = input {
+                typed.attrs.retain(|attr| !is_context(attr));
+            }
+        }
+        let body = match body {
+            None => quote!(;),
+            Some(Body { inner_attrs, block }) => {
+                let rest = block.stream();
+                let mut whole = Group::new(
+                    proc_macro2::Delimiter::Brace,
+                    quote!(#(#inner_attrs)* #rest),
+                );
+                whole.set_span(block.span());
+                whole.into_token_stream()
+            }
+        };
+        quote!(#(#attrs)* #vis #sig #body)
+    }
+}
+
+impl Parse for Function {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        let attrs = input.call(Attribute::parse_outer)?;
+        let vis = input.parse()?;
+        let sig = input.parse()?;
+        let body = if input.peek(Token![;]) {
+            input.parse::<Token![;]>()?;
+            None
+        } else {
+            Some(body(&input.parse()?)?)
+        };
+        Ok(Self {
+            attrs,
+            vis,
+            sig,
+            body,
+        })
+    }
+}
+
+fn body(whole: &Group) -> syn::Result<Body> {
+    let parser = |input: ParseStream<'_>| {
+        Ok((
+            Attribute::parse_inner(input)?,
+            input.parse::<TokenStream>()?,
+        ))
+    };
+    let (inner_attrs, rest) = parser.parse2(whole.stream())?;
+    let mut block = Group::new(proc_macro2::Delimiter::Brace, rest);
+    block.set_span(whole.span());
+    Ok(Body { inner_attrs, block })
+}
+
+/// Whether the attribute is `#[cached]`, once more.
+pub(crate) fn is_cached(attr: &Attribute) -> bool {
+    let path = attr.path();
+    let of_runtime = path.segments.len() == 2 && path.segments[0].ident == "cache_runtime";
+    path.is_ident("cached") || of_runtime && path.segments[1].ident == "cached"
+}
+
+/// Whether the attribute marks a parameter that the runtime hands in.
+pub(crate) fn is_context(attr: &Attribute) -> bool {
+    attr.path().is_ident("context")
+}
+
+/// The token that says what an item is: the first after its attributes and visibility.
+pub(crate) fn keyword(item: &TokenStream) -> Span {
+    let parser = |input: ParseStream<'_>| {
+        input.call(Attribute::parse_outer)?;
+        input.parse::<Visibility>()?;
+        let keyword = input.span();
+        input.parse::<TokenStream>()?;
+        Ok(keyword)
+    };
+    parser
+        .parse2(item.clone())
+        .unwrap_or_else(|_| Span::call_site())
+}
+
+/// The variables that a pattern binds.
+fn names_in(pat: &Pat) -> Vec<&Ident> {
+    #[derive(Default)]
+    struct Names<'p>(Vec<&'p Ident>);
+    impl<'p> Visit<'p> for Names<'p> {
+        fn visit_pat_ident(&mut self, pat: &'p PatIdent) {
+            self.0.push(&pat.ident);
+            syn::visit::visit_pat_ident(self, pat);
+        }
+    }
+    let mut names = Names::default();
+    names.visit_pat(pat);
+    names.0
+}
+
+/// Whether `Self` occurs, other than in an `impl` or `trait` inside the body, which has a `Self` of its own.
+fn mentions_self(tokens: TokenStream) -> bool {
+    let mut own_self = false;
+    for token in tokens {
+        match token {
+            TokenTree::Ident(ident) if ident == "Self" => return true,
+            TokenTree::Ident(ident) if ident == "impl" || ident == "trait" => own_self = true,
+            TokenTree::Group(group)
+                if group.delimiter() == proc_macro2::Delimiter::Brace && own_self =>
+            {
+                own_self = false
+            }
+            TokenTree::Group(group) if mentions_self(group.stream()) => return true,
+            TokenTree::Punct(punct) if punct.as_char() == ';' => own_self = false,
+            _ => {}
+        }
+    }
+    false
+}
+
+/// Whether one of the names occurs among the tokens.
+pub(crate) fn mentions(tokens: TokenStream, name: &Ident) -> bool {
+    tokens.into_iter().any(|token| match token {
+        TokenTree::Ident(ident) => ident == *name,
+        TokenTree::Group(group) => mentions(group.stream(), name),
+        _ => false,
+    })
+}
+
+/// Whether `impl Trait` occurs in the type.
+pub(crate) fn has_impl_trait(ty: &Type) -> bool {
+    find_impl_trait(ty).is_some()
+}
+
+/// The first `impl Trait` in the type.
+pub(crate) fn find_impl_trait(ty: &Type) -> Option<&syn::TypeImplTrait> {
+    #[derive(Default)]
+    struct Find<'t>(Option<&'t syn::TypeImplTrait>);
+    impl<'t> Visit<'t> for Find<'t> {
+        fn visit_type_impl_trait(&mut self, ty: &'t syn::TypeImplTrait) {
+            self.0.get_or_insert(ty);
+        }
+    }
+    let mut find = Find::default();
+    find.visit_type(ty);
+    find.0
+}
+
+/// The name of a generic parameter, unless it is a lifetime.
+pub(crate) fn generic_name(param: &GenericParam) -> Option<&Ident> {
+    match param {
+        GenericParam::Type(param) => Some(&param.ident),
+        GenericParam::Const(param) => Some(&param.ident),
+        GenericParam::Lifetime(_) => None,
+    }
+}
+
+/// A name as templates write it, without `r#`.
+pub(crate) fn plain(ident: &Ident) -> String {
+    ident.unraw().to_string()
+}

@@ -1,0 +1,245 @@
+//! What the names in a template stand for, and the default key.
+
+use proc_macro2::{Span, TokenStream};
+use quote::ToTokens;
+use syn::Ident;
+
+use super::not_yet;
+use crate::diagnostics::{Diagnostics, all_of, closest, in_literal};
+use crate::function::{Function, Param, has_impl_trait, plain};
+use crate::model::{KeyPiece, Root, Value};
+use crate::template::{Piece, Placeholder, Template};
+
+/// The names that a template of this function may use.
+pub(super) struct Names<'f> {
+    function: &'f Function,
+    params: Vec<Param<'f>>,
+    writer: bool,
+}
+
+impl<'f> Names<'f> {
+    pub(super) fn of(function: &'f Function, writer: bool) -> Self {
+        Self {
+            function,
+            params: function.params(),
+            writer,
+        }
+    }
+
+    /// The template with every name looked up; `None` if one is wrong.
+    pub(super) fn resolve(
+        &self,
+        template: &Template,
+        errors: &mut Diagnostics,
+    ) -> Option<Vec<KeyPiece>> {
+        let mut sound = true;
+        for placeholder in template.placeholders() {
+            if let Some((range, message, help)) = self.problem(placeholder) {
+                errors.add(in_literal(&template.literal, range, &message, &help));
+                sound = false;
+            }
+        }
+        let pieces = template.pieces.iter().map(|piece| match piece {
+            Piece::Text(text) => Some(KeyPiece::Text(text.clone())),
+            Piece::Placeholder(placeholder) => {
+                self.value(placeholder, template).map(KeyPiece::Value)
+            }
+        });
+        pieces.collect::<Option<Vec<_>>>().filter(|_| sound)
+    }
+
+    /// What is wrong with a name, where, and what to do.
+    fn problem(
+        &self,
+        placeholder: &Placeholder,
+    ) -> Option<(std::ops::Range<usize>, String, String)> {
+        let name = placeholder.name.as_str();
+        if name == "return" && !self.writer {
+            let help = "a key is needed before the body runs; `<return…>` is for `#[invalidates]`";
+            return Some((
+                placeholder.range.clone(),
+                "there is no result to read yet".to_owned(),
+                help.to_owned(),
+            ));
+        }
+        if placeholder.each_after.is_some() && !self.writer {
+            let message = not_yet(&format!("`<{name}[]>` in `#[cached]`"));
+            let help =
+                "`<ids[]>` makes one key for each element; `<ids>` is the whole list as one key";
+            return Some((placeholder.range.clone(), message, help.to_owned()));
+        }
+        if self.root(name).is_some() {
+            return None;
+        }
+        let at = placeholder.name_range.clone();
+        if self.function.types().any(|ty| plain(ty) == name) {
+            let help = "only values can be part of a key, arguments and const generics";
+            return Some((at, format!("`{name}` is a type"), help.to_owned()));
+        }
+        if name == "self" {
+            let help = "name an argument";
+            return Some((
+                at,
+                "this function has no `self`".to_owned(),
+                help.to_owned(),
+            ));
+        }
+        let function = plain(&self.function.sig.ident);
+        Some((
+            at,
+            format!("`{name}` is not an argument of `{function}`"),
+            self.suggestion(name, "<", ">"),
+        ))
+    }
+
+    /// "did you mean", or what there is.
+    fn suggestion(&self, name: &str, open: &str, close: &str) -> String {
+        let all = self.all();
+        let names: Vec<&str> = all.iter().map(String::as_str).collect();
+        match closest(name, names.iter().copied()) {
+            Some(near) => format!("did you mean `{open}{near}{close}`?"),
+            None if names.is_empty() => "it has no arguments that a key could name".to_owned(),
+            None => format!("its arguments are {}", all_of(&names)),
+        }
+    }
+
+    fn all(&self) -> Vec<String> {
+        let receiver = self.function.receiver().map(|_| "self".to_owned());
+        let params = self
+            .params
+            .iter()
+            .flat_map(|param| &param.names)
+            .map(|name| plain(name));
+        receiver
+            .into_iter()
+            .chain(params)
+            .chain(self.function.consts().map(plain))
+            .collect()
+    }
+
+    /// What is wrong with a name in `skip(…)`.
+    pub(super) fn not_an_argument(&self, name: &Ident) -> Option<String> {
+        let text = plain(name);
+        if matches!(
+            self.root(&text),
+            Some(Root::Param { .. } | Root::Receiver(_))
+        ) {
+            return None;
+        }
+        let function = plain(&self.function.sig.ident);
+        Some(format!(
+            "`{text}` is not an argument of `{function}`; {}",
+            self.suggestion(&text, "", "")
+        ))
+    }
+
+    fn root(&self, name: &str) -> Option<Root> {
+        if name == "self" {
+            return self
+                .function
+                .receiver()
+                .map(|receiver| Root::Receiver(Ident::new("self", receiver.self_token.span)));
+        }
+        if name == "return" && self.writer {
+            return Some(Root::Return);
+        }
+        let param = self.params.iter().find_map(|param| {
+            let ident = param.names.iter().find(|ident| plain(ident) == name)?;
+            Some(Root::Param {
+                ident: (*ident).clone(),
+                index: param.index,
+            })
+        });
+        param.or_else(|| {
+            self.function
+                .consts()
+                .find(|ident| plain(ident) == name)
+                .cloned()
+                .map(Root::Const)
+        })
+    }
+
+    fn value(&self, placeholder: &Placeholder, template: &Template) -> Option<Value> {
+        let root = self.root(&placeholder.name)?;
+        let literal = template.literal.span();
+        // A whole argument is blamed at its type in the signature. For a field the signature shows nothing.
+        let blame = if placeholder.fields.is_empty() {
+            self.blame(&root)
+        } else {
+            None
+        };
+        Some(Value {
+            root,
+            fields: placeholder.fields.clone(),
+            each_after: placeholder.each_after,
+            blame: blame.unwrap_or((literal, literal)),
+        })
+    }
+
+    fn blame(&self, root: &Root) -> Option<(Span, Span)> {
+        match root {
+            Root::Param { ident, index } => {
+                let param = self.params.iter().find(|param| param.index == *index)?;
+                if param.is_plain() {
+                    ends(param.typed.ty.to_token_stream())
+                } else {
+                    Some((ident.span(), ident.span()))
+                }
+            }
+            Root::Receiver(ident) => Some((ident.span(), ident.span())),
+            Root::Const(_) | Root::Return => None,
+        }
+    }
+
+    /// The parts of the default key after its prefix: all that may tell two calls apart.
+    pub(super) fn default_key(&self, skipped: &[Ident], companion: bool) -> Vec<KeyPiece> {
+        let mut pieces = Vec::new();
+        let mut add = |piece| pieces.extend([KeyPiece::Text(":".to_owned()), piece]);
+        if self.function.is_associated() {
+            add(KeyPiece::SelfName);
+        } else if !companion {
+            add(KeyPiece::Surroundings);
+        }
+        for ty in self.function.types() {
+            add(KeyPiece::TypeName(ty.clone()));
+        }
+        let consts = self.function.consts().cloned().map(Root::Const);
+        let receiver = self.root("self").into_iter();
+        let params = self.params.iter().flat_map(|param| {
+            param.names.iter().map(|&ident| Root::Param {
+                ident: ident.clone(),
+                index: param.index,
+            })
+        });
+        for root in consts.chain(receiver).chain(params) {
+            if matches!(&root, Root::Param { ident, .. } | Root::Receiver(ident) if skipped.contains(ident))
+            {
+                continue;
+            }
+            if let Root::Param { ident, index } = &root
+                && self
+                    .params
+                    .iter()
+                    .any(|param| param.index == *index && has_impl_trait(&param.typed.ty))
+            {
+                add(KeyPiece::TypeNameOf(ident.clone()));
+            }
+            let here = Span::call_site();
+            let blame = self.blame(&root).unwrap_or((here, here));
+            add(KeyPiece::Value(Value {
+                root,
+                fields: Vec::new(),
+                each_after: None,
+                blame,
+            }));
+        }
+        pieces
+    }
+}
+
+/// The spans of the first and the last token.
+fn ends(tokens: TokenStream) -> Option<(Span, Span)> {
+    let mut spans = tokens.into_iter().map(|token| token.span());
+    let first = spans.next()?;
+    Some((first, spans.last().unwrap_or(first)))
+}

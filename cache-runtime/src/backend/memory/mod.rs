@@ -1,0 +1,480 @@
+//! The in-process backend: typed values in a quick_cache, leases and intents in a table beside it.
+
+mod bounds;
+mod state;
+
+use std::fmt;
+use std::time::Duration;
+
+use quick_cache::sync::{Cache as QuickCache, DefaultLifecycle};
+use quick_cache::{DefaultHashBuilder, Lifecycle, OptionsBuilder};
+use smallvec::SmallVec;
+
+use self::bounds::{SlotWeight, Weigher};
+use self::state::{Shard, Table};
+use super::{
+    Backend, BackendFuture, Format, Lease, LeaseMode, SharedValue, Stored, Token, Typed, WriteEnd,
+};
+use crate::clock::{Clock, Moment};
+use crate::error::{BackendError, BackendErrorKind, ConfigError};
+use crate::key::Key;
+
+pub use self::bounds::MemoryBuilder;
+
+/// A stored key. Short ones lie in the table itself, so that comparing one costs no further cache miss.
+type Name = SmallVec<[u8; 24]>;
+
+type Values = QuickCache<Name, Slot, SlotWeight, DefaultHashBuilder, Evictions>;
+type Evictions = DefaultLifecycle<Name, Slot>;
+
+/// Keeps values in this process, typed and shared, bounded by count or by weight.
+///
+/// A hit is one lookup: nothing is decoded and nothing allocated. Expired values are removed when they are read and otherwise
+/// leave by eviction, so the bound holds and the TTL is exact.
+///
+/// ```
+/// use cache_runtime::{Cache, backend::Memory};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), cache_runtime::Error> {
+/// let cache = Cache::builder().backend(Memory::builder().max_entries(50_000).build()?).build().await?;
+/// # Ok(())
+/// # }
+/// ```
+pub struct Memory {
+    values: Values,
+    table: Table,
+    weigher: Weigher,
+    clock: Clock,
+}
+
+/// One value with the moment at which it expires.
+#[derive(Clone)]
+struct Slot {
+    deadline: Moment,
+    value: SharedValue,
+    weight: u32,
+    /// Microseconds. Longer loads than an hour are told as one.
+    load_time: u32,
+}
+
+impl Memory {
+    /// A backend of 100,000 entries on the system clock.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::with(
+            MemoryBuilder::DEFAULT_ENTRIES,
+            MemoryBuilder::DEFAULT_ENTRIES as u64,
+            Weigher::Count,
+            Clock::system(),
+        )
+    }
+
+    /// Sets bounds and clock.
+    #[must_use]
+    pub fn builder() -> MemoryBuilder {
+        MemoryBuilder::default()
+    }
+
+    fn from_builder(builder: MemoryBuilder) -> Result<Self, ConfigError> {
+        let (entries, capacity, weigher, clock) = builder.into_parts()?;
+        Ok(Self::with(entries, capacity, weigher, clock))
+    }
+
+    fn with(entries: usize, capacity: u64, weigher: Weigher, clock: Clock) -> Self {
+        // One shard for a small cache: split over many, an uneven spread of the keys would evict early.
+        let shards = (capacity / 1024).clamp(1, 64) as usize;
+        let mut options = OptionsBuilder::new();
+        options
+            .estimated_items_capacity(entries)
+            .weight_capacity(capacity)
+            .shards(shards);
+        let values = match options.build() {
+            Ok(options) => Values::with_options(
+                options,
+                SlotWeight,
+                DefaultHashBuilder::default(),
+                Evictions::default(),
+            ),
+            Err(_) => Values::with(
+                entries,
+                capacity,
+                SlotWeight,
+                DefaultHashBuilder::default(),
+                Evictions::default(),
+            ),
+        };
+        Self {
+            values,
+            table: Table::new(),
+            weigher,
+            clock,
+        }
+    }
+
+    /// How many values it holds, expired ones included until they are read or evicted.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.values.len()
+    }
+
+    /// Whether it holds no value.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
+    /// The weight of what it holds: the number of entries, or the sum of their weights where it is bounded by weight.
+    #[must_use]
+    pub fn weight(&self) -> u64 {
+        self.values.weight()
+    }
+
+    #[inline]
+    fn live(&self, key: &Key) -> Option<Typed> {
+        let slot = self.values.get(key.as_bytes())?;
+        if !self.clock.has_come(slot.deadline) {
+            let load_time = Duration::from_micros(slot.load_time.into());
+            return Some(Typed {
+                value: slot.value,
+                load_time,
+            });
+        }
+        self.remove_expired(key);
+        None
+    }
+
+    #[cold]
+    fn remove_expired(&self, key: &Key) {
+        // Looked at again under the lock: a new value may have come meanwhile.
+        self.values
+            .remove_if(key.as_bytes(), |slot| self.clock.has_come(slot.deadline));
+    }
+
+    #[inline]
+    fn lookup(&self, key: &Key) -> Option<Stored> {
+        self.live(key).map(Stored::Typed)
+    }
+
+    /// Runs `change` on the key's state under its shard's lock. Values that it takes out or that are evicted are dropped after the
+    /// lock is given back: a value's `Drop` is a user's code and may come back here.
+    fn on<T>(&self, key: &Key, change: impl FnOnce(&mut Change<'_>) -> T) -> T {
+        let mut leftover = Leftover::default();
+        let mut shard = self.table.shard(key);
+        let mut at = Change {
+            memory: self,
+            key,
+            now: self.clock.now(),
+            shard: &mut shard,
+            leftover: &mut leftover,
+        };
+        let answer = change(&mut at);
+        drop(shard);
+        drop(leftover);
+        answer
+    }
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Memory")
+            .field("entries", &self.len())
+            .field("weight", &self.weight())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What an operation took out, kept until no lock is held.
+#[derive(Default)]
+struct Leftover {
+    removed: Option<(Name, Slot)>,
+    evicted: <Evictions as Lifecycle<Name, Slot>>::RequestState,
+}
+
+/// One key's value and state, under the lock.
+struct Change<'a> {
+    memory: &'a Memory,
+    key: &'a Key,
+    now: Moment,
+    shard: &'a mut Shard,
+    leftover: &'a mut Leftover,
+}
+
+impl Change<'_> {
+    fn remove_value(&mut self) {
+        self.leftover.removed = self.memory.values.remove(self.key.as_bytes());
+    }
+
+    fn store(&mut self, typed: Typed, ttl: Duration) {
+        self.remove_value();
+        let weight = self.memory.weigher.weigh(self.key, &*typed.value);
+        let load_time = u32::try_from(typed.load_time.as_micros()).unwrap_or(u32::MAX);
+        let slot = Slot {
+            deadline: self.now.after(ttl),
+            value: typed.value,
+            weight,
+            load_time,
+        };
+        self.memory.values.insert_with_lifecycle(
+            Name::from_slice(self.key.as_bytes()),
+            slot,
+            &mut self.leftover.evicted,
+        );
+    }
+}
+
+fn ready<'a, T: Send + 'a>(answer: T) -> BackendFuture<'a, T> {
+    Box::pin(std::future::ready(Ok(answer)))
+}
+
+fn typed(value: Stored) -> Result<Typed, BackendError> {
+    match value {
+        Stored::Typed(typed) => Ok(typed),
+        Stored::Encoded(_) => Err(BackendError::new(
+            BackendErrorKind::Rejected,
+            "the in-memory backend takes typed values, not bytes",
+        )),
+    }
+}
+
+impl Backend for Memory {
+    fn format(&self) -> Format {
+        Format::Typed
+    }
+
+    fn name(&self) -> &'static str {
+        "memory"
+    }
+
+    #[inline]
+    fn get_now(&self, key: &Key) -> Option<Option<Stored>> {
+        Some(self.lookup(key))
+    }
+
+    fn get<'a>(&'a self, key: &'a Key) -> BackendFuture<'a, Option<Stored>> {
+        ready(self.lookup(key))
+    }
+
+    fn lease<'a>(
+        &'a self,
+        key: &'a Key,
+        token: Token,
+        ttl: Duration,
+        mode: LeaseMode,
+    ) -> BackendFuture<'a, Lease> {
+        ready(self.on(key, |at| {
+            if mode == LeaseMode::IfMissing
+                && let Some(stored) = self.lookup(key)
+            {
+                return Lease::Hit(stored);
+            }
+            let (now, state) = (at.now, at.shard.state(key, at.now));
+            if let Some(generation) = state.write_in_progress(now) {
+                return Lease::Bypass(generation);
+            }
+            match state.lease(now) {
+                Some(holder) => Lease::Busy(holder),
+                None => {
+                    state.grant(token, now.after(ttl));
+                    Lease::Granted
+                }
+            }
+        }))
+    }
+
+    fn renew<'a>(&'a self, key: &'a Key, token: Token, ttl: Duration) -> BackendFuture<'a, bool> {
+        ready(self.on(key, |at| {
+            let (now, state) = (at.now, at.shard.existing(key));
+            state.is_some_and(|state| {
+                let stands = state.lease(now) == Some(token);
+                if stands {
+                    state.grant(token, now.after(ttl));
+                }
+                stands
+            })
+        }))
+    }
+
+    fn fill<'a>(
+        &'a self,
+        key: &'a Key,
+        token: Token,
+        value: Stored,
+        ttl: Duration,
+    ) -> BackendFuture<'a, bool> {
+        let value = match typed(value) {
+            Ok(value) => value,
+            Err(error) => return Box::pin(std::future::ready(Err(error))),
+        };
+        ready(self.on(key, |at| {
+            let now = at.now;
+            let stands = at
+                .shard
+                .existing(key)
+                .is_some_and(|state| state.lease(now) == Some(token));
+            if stands {
+                at.store(value, ttl);
+                at.shard.end_lease(key, now);
+            }
+            stands
+        }))
+    }
+
+    fn release<'a>(&'a self, key: &'a Key, token: Token) -> BackendFuture<'a, ()> {
+        self.on(key, |at| {
+            let now = at.now;
+            if at
+                .shard
+                .existing(key)
+                .is_some_and(|state| state.lease(now) == Some(token))
+            {
+                at.shard.end_lease(key, now);
+            }
+        });
+        ready(())
+    }
+
+    fn invalidate<'a>(&'a self, keys: &'a [Key]) -> BackendFuture<'a, ()> {
+        for key in keys {
+            self.on(key, |at| {
+                at.remove_value();
+                at.shard.end_lease(key, at.now);
+            });
+        }
+        ready(())
+    }
+
+    fn put<'a>(&'a self, key: &'a Key, value: Stored, ttl: Duration) -> BackendFuture<'a, bool> {
+        let value = match typed(value) {
+            Ok(value) => value,
+            Err(error) => return Box::pin(std::future::ready(Err(error))),
+        };
+        ready(self.on(key, |at| {
+            let now = at.now;
+            if at
+                .shard
+                .existing(key)
+                .is_some_and(|state| state.write_in_progress(now).is_some())
+            {
+                return false;
+            }
+            at.store(value, ttl);
+            at.shard.end_lease(key, now);
+            true
+        }))
+    }
+
+    fn begin_write<'a>(
+        &'a self,
+        key: &'a Key,
+        token: Token,
+        ttl: Duration,
+    ) -> BackendFuture<'a, ()> {
+        self.on(key, |at| {
+            at.remove_value();
+            at.shard.end_lease(key, at.now);
+            at.shard
+                .state(key, at.now)
+                .begin_write(token, at.now, at.now.after(ttl));
+        });
+        ready(())
+    }
+
+    fn renew_write<'a>(
+        &'a self,
+        key: &'a Key,
+        token: Token,
+        ttl: Duration,
+    ) -> BackendFuture<'a, bool> {
+        ready(self.on(key, |at| {
+            let now = at.now;
+            at.shard
+                .existing(key)
+                .is_some_and(|state| state.renew_write(token, now, now.after(ttl)))
+        }))
+    }
+
+    fn end_write<'a>(
+        &'a self,
+        key: &'a Key,
+        token: Token,
+        value: Option<(Stored, Duration)>,
+    ) -> BackendFuture<'a, WriteEnd> {
+        let value = match value
+            .map(|(stored, ttl)| typed(stored).map(|value| (value, ttl)))
+            .transpose()
+        {
+            Ok(value) => value,
+            Err(error) => return Box::pin(std::future::ready(Err(error))),
+        };
+        ready(self.on(key, |at| {
+            let now = at.now;
+            let end = at
+                .shard
+                .existing(key)
+                .map_or(WriteEnd::Overlapped, |state| state.end_write(token, now));
+            at.remove_value();
+            at.shard.end_lease(key, now);
+            if let (WriteEnd::Clean, Some((value, ttl))) = (end, value) {
+                at.store(value, ttl);
+            }
+            end
+        }))
+    }
+
+    fn put_if_newer<'a>(
+        &'a self,
+        key: &'a Key,
+        version: u64,
+        value: Stored,
+        ttl: Duration,
+    ) -> BackendFuture<'a, bool> {
+        let value = match typed(value) {
+            Ok(value) => value,
+            Err(error) => return Box::pin(std::future::ready(Err(error))),
+        };
+        ready(self.on(key, |at| {
+            let now = at.now;
+            let newer = at.shard.state(key, now).raise_fence(version, now, ttl);
+            if newer {
+                at.store(value, ttl);
+            }
+            at.shard.end_lease(key, now);
+            newer
+        }))
+    }
+
+    fn wait<'a>(&'a self, key: &'a Key, token: Token, patience: Duration) -> BackendFuture<'a, ()> {
+        Box::pin(async move {
+            let waiting = self.on(key, |at| {
+                let now = at.now;
+                let state = at.shard.existing(key)?;
+                (state.lease(now) == Some(token)).then(|| (state.waiter(), state.lease_left(now)))
+            });
+            let Some((ended, left)) = waiting else {
+                return Ok(());
+            };
+            let ended = std::pin::pin!(ended);
+            // The lease's own expiry is the backstop: its holder may be gone without a word.
+            let expiry = std::pin::pin!(self.clock.sleep(left.min(patience)));
+            crate::race::first(ended, expiry).await;
+            Ok(())
+        })
+    }
+
+    fn clear(&self) -> BackendFuture<'_, ()> {
+        self.table.clear();
+        self.values.clear();
+        ready(())
+    }
+
+    fn ping(&self) -> BackendFuture<'_, ()> {
+        ready(())
+    }
+}

@@ -1,0 +1,21 @@
+-- ARGV: token, TTL, a fresh token as the generation
+local state = read_state()
+local now = now_ms()
+local live, count = writes(state, now)
+local mine = 'i:' .. ARGV[1]
+local overlapped = '0'
+if live[mine] then
+  -- Asked again, as after an answer that got lost.
+  overlapped = live[mine].overlapped
+  live[mine] = nil
+  count = count - 1
+end
+if count > 0 then
+  overlapped = '1'
+  mark_overlapped(live)
+end
+redis.call('HSET', STATE, mine, whole(now + ARGV[2]) .. ':' .. overlapped, 'g', ARGV[3])
+keep(ARGV[2])
+redis.call('UNLINK', VALUE)
+end_lease(state)
+return 0

@@ -1,0 +1,397 @@
+//! The Redis backend: values as strings, states of loads and writes in a hash beside each, one connection.
+
+mod builder;
+mod failure;
+mod link;
+mod names;
+mod scripts;
+mod sweep;
+#[cfg(feature = "tls")]
+mod tls;
+mod url;
+mod wake;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use redis::{Cmd, Value};
+
+pub use self::builder::RedisBuilder;
+use self::link::Link;
+use self::names::{Name, Names};
+use self::scripts::Script;
+use self::url::Target;
+use super::{Backend, BackendFuture, Format, Lease, LeaseMode, Stored, Token, WriteEnd};
+use crate::error::{BackendError, BackendErrorKind, ConfigError};
+use crate::key::Key;
+
+/// How many keys one round trip invalidates at most.
+const BATCH: usize = 1000;
+
+/// A fence outlives its value by this long.
+const FENCE_KEPT: Duration = Duration::from_secs(25 * 60 * 60);
+
+/// No lease or intent is longer: the scripts take a longer one for garbage.
+const LONGEST_LEASE: Duration = Duration::from_secs(23 * 60 * 60);
+
+/// No value is kept longer. Far below the expiry that Redis refuses.
+const LONGEST_TTL: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
+/// Keeps entries in a Redis server, version 6 or newer, that any number of processes share.
+///
+/// A hit is one plain `GET`. All commands go over one connection; when it is lost, operations fail at once with
+/// [`BackendErrorKind::Unavailable`] while it is made again in the background, first at once, then every 10 to 200 ms.
+/// Operations have no time limit of their own but that of their caller.
+///
+/// The backend belongs to the tokio runtime that [`connect`](RedisBuilder::connect) was called in: when that runtime ends, so does the
+/// connection, for good.
+///
+/// A user of an access control list needs the commands `HELLO`, `SELECT`, `PING`, `GET`, `SET`, `UNLINK`, `HGETALL`, `HSET`, `HDEL`, `PTTL`,
+/// `PEXPIRE`, `TIME`, `EVAL`, `EVALSHA`, `SCAN`, `SUBSCRIBE`, `UNSUBSCRIBE` and `PUBLISH`, and keys and channels `{<namespace>:*`. Without the channels it works, but
+/// waits for loads of other processes by polling.
+///
+/// ```no_run
+/// use cache_runtime::backend::redis::Redis;
+///
+/// # async fn example() -> Result<(), cache_runtime::Error> {
+/// let redis = Redis::from_url("redis://:secret@127.0.0.1:6379/0")?.namespace("shop").connect().await?;
+/// # Ok(())
+/// # }
+/// ```
+pub struct Redis {
+    link: Arc<Link>,
+    names: Names,
+}
+
+impl Redis {
+    /// Reads a URL and gives the builder of a backend on that server.
+    ///
+    /// | URL | server |
+    /// | --- | --- |
+    /// | `redis://user:password@host:6379/0` | over TCP; user, password, port and database number may be left out |
+    /// | `rediss://…` | the same over TLS, with the cargo feature `tls` |
+    /// | `unix:///run/redis.sock?db=0&user=u&pass=p` | over a unix socket; also as `redis+unix://` |
+    ///
+    /// `?connect_timeout=500ms` sets how long an attempt to connect may take. User and password are percent-encoded.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] with the part that is wrong; it never holds a user or password.
+    pub fn from_url(url: &str) -> Result<RedisBuilder, ConfigError> {
+        Target::parse(url).map(RedisBuilder::new)
+    }
+
+    fn entry<'a>(&'a self, key: &'a Key) -> [Name<'a>; 2] {
+        [self.names.value(key), self.names.state(key)]
+    }
+
+    async fn run(&self, script: &Script, key: &Key, args: &[&[u8]]) -> Result<Value, BackendError> {
+        self.link.run(script, self.entry(key), args).await
+    }
+
+    /// Runs a script that answers 1 or 0.
+    async fn ask(&self, script: &Script, key: &Key, args: &[&[u8]]) -> Result<bool, BackendError> {
+        match self.run(script, key, args).await? {
+            Value::Int(answer) => Ok(answer == 1),
+            _ => Err(unexpected()),
+        }
+    }
+}
+
+impl fmt::Debug for Redis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Redis")
+            .field("names", &self.names)
+            .field("link", &self.link)
+            .finish()
+    }
+}
+
+impl Backend for Redis {
+    fn format(&self) -> Format {
+        Format::Encoded
+    }
+
+    fn name(&self) -> &'static str {
+        "redis"
+    }
+
+    fn get<'a>(&'a self, key: &'a Key) -> BackendFuture<'a, Option<Stored>> {
+        Box::pin(async move {
+            let name = self.names.value(key);
+            let mut get = Cmd::with_capacity(2, 3 + name.len());
+            get.arg("GET").arg(name);
+            match self.link.send_raw(&get).await? {
+                Value::BulkString(bytes) => Ok(Some(Stored::Encoded(Bytes::from(bytes)))),
+                Value::Nil => Ok(None),
+                // Another type under our key is no value of ours: a miss, and the next fill overwrites it.
+                Value::ServerError(error) if error.code() == "WRONGTYPE" => Ok(None),
+                other => self.link.accept(other).and_then(|_| Err(unexpected())),
+            }
+        })
+    }
+
+    fn lease<'a>(
+        &'a self,
+        key: &'a Key,
+        token: Token,
+        ttl: Duration,
+        mode: LeaseMode,
+    ) -> BackendFuture<'a, Lease> {
+        Box::pin(async move {
+            let refresh: &[u8] = if mode == LeaseMode::Refresh {
+                b"1"
+            } else {
+                b"0"
+            };
+            let args = [token.to_string(), lease_millis(ttl)];
+            let reply = self
+                .run(
+                    &scripts::LEASE,
+                    key,
+                    &[args[0].as_bytes(), args[1].as_bytes(), refresh],
+                )
+                .await?;
+            match reply {
+                Value::Int(_) => Ok(Lease::Granted),
+                Value::BulkString(bytes) => Ok(Lease::Hit(Stored::Encoded(Bytes::from(bytes)))),
+                Value::Array(parts) => taken(&parts).ok_or_else(unexpected),
+                _ => Err(unexpected()),
+            }
+        })
+    }
+
+    fn renew<'a>(&'a self, key: &'a Key, token: Token, ttl: Duration) -> BackendFuture<'a, bool> {
+        Box::pin(async move {
+            self.ask(
+                &scripts::RENEW,
+                key,
+                &[token.to_string().as_bytes(), lease_millis(ttl).as_bytes()],
+            )
+            .await
+        })
+    }
+
+    fn fill<'a>(
+        &'a self,
+        key: &'a Key,
+        token: Token,
+        value: Stored,
+        ttl: Duration,
+    ) -> BackendFuture<'a, bool> {
+        Box::pin(async move {
+            let [first, rest] = around_stamp(encoded(&value)?);
+            self.ask(
+                &scripts::FILL,
+                key,
+                &[
+                    token.to_string().as_bytes(),
+                    first,
+                    rest,
+                    millis(ttl).as_bytes(),
+                ],
+            )
+            .await
+        })
+    }
+
+    fn release<'a>(&'a self, key: &'a Key, token: Token) -> BackendFuture<'a, ()> {
+        Box::pin(async move {
+            self.run(&scripts::RELEASE, key, &[token.to_string().as_bytes()])
+                .await
+                .map(drop)
+        })
+    }
+
+    fn invalidate<'a>(&'a self, keys: &'a [Key]) -> BackendFuture<'a, ()> {
+        Box::pin(async move {
+            if let [key] = keys {
+                return self.run(&scripts::INVALIDATE, key, &[]).await.map(drop);
+            }
+            for batch in keys.chunks(BATCH) {
+                self.link
+                    .run_on_all(
+                        &scripts::INVALIDATE,
+                        batch.iter().map(|key| self.entry(key)),
+                    )
+                    .await?;
+            }
+            Ok(())
+        })
+    }
+
+    fn put<'a>(&'a self, key: &'a Key, value: Stored, ttl: Duration) -> BackendFuture<'a, bool> {
+        Box::pin(async move {
+            let [first, rest] = around_stamp(encoded(&value)?);
+            self.ask(&scripts::PUT, key, &[first, rest, millis(ttl).as_bytes()])
+                .await
+        })
+    }
+
+    fn begin_write<'a>(
+        &'a self,
+        key: &'a Key,
+        token: Token,
+        ttl: Duration,
+    ) -> BackendFuture<'a, ()> {
+        Box::pin(async move {
+            let args = [
+                token.to_string(),
+                lease_millis(ttl),
+                Token::fresh().to_string(),
+            ];
+            self.run(
+                &scripts::BEGIN_WRITE,
+                key,
+                &args.each_ref().map(|arg| arg.as_bytes()),
+            )
+            .await
+            .map(drop)
+        })
+    }
+
+    fn renew_write<'a>(
+        &'a self,
+        key: &'a Key,
+        token: Token,
+        ttl: Duration,
+    ) -> BackendFuture<'a, bool> {
+        Box::pin(async move {
+            self.ask(
+                &scripts::RENEW_WRITE,
+                key,
+                &[token.to_string().as_bytes(), lease_millis(ttl).as_bytes()],
+            )
+            .await
+        })
+    }
+
+    fn end_write<'a>(
+        &'a self,
+        key: &'a Key,
+        token: Token,
+        value: Option<(Stored, Duration)>,
+    ) -> BackendFuture<'a, WriteEnd> {
+        Box::pin(async move {
+            let (token, generation) = (token.to_string(), Token::fresh().to_string());
+            let clean = match &value {
+                None => {
+                    self.ask(
+                        &scripts::END_WRITE,
+                        key,
+                        &[token.as_bytes(), generation.as_bytes()],
+                    )
+                    .await?
+                }
+                Some((stored, ttl)) => {
+                    let [first, rest] = around_stamp(encoded(stored)?);
+                    let ttl = millis(*ttl);
+                    let args = [
+                        token.as_bytes(),
+                        generation.as_bytes(),
+                        first,
+                        rest,
+                        ttl.as_bytes(),
+                    ];
+                    self.ask(&scripts::END_WRITE, key, &args).await?
+                }
+            };
+            Ok(if clean {
+                WriteEnd::Clean
+            } else {
+                WriteEnd::Overlapped
+            })
+        })
+    }
+
+    fn put_if_newer<'a>(
+        &'a self,
+        key: &'a Key,
+        version: u64,
+        value: Stored,
+        ttl: Duration,
+    ) -> BackendFuture<'a, bool> {
+        Box::pin(async move {
+            let [first, rest] = around_stamp(encoded(&value)?);
+            let args = [
+                format!("{version:020}"),
+                millis(ttl),
+                millis(ttl.saturating_add(FENCE_KEPT)),
+            ];
+            let [version, ttl, kept] = args.each_ref().map(|arg| arg.as_bytes());
+            let args = [version, first, rest, ttl, kept];
+            self.ask(&scripts::PUT_IF_NEWER, key, &args).await
+        })
+    }
+
+    fn wait<'a>(&'a self, key: &'a Key, token: Token, patience: Duration) -> BackendFuture<'a, ()> {
+        Box::pin(wake::wait(&self.link, &self.names, key, token, patience))
+    }
+
+    /// Takes as long as a scan of the whole database, twice; safe to drop and to call again.
+    fn clear(&self) -> BackendFuture<'_, ()> {
+        Box::pin(sweep::clear(&self.link, &self.names))
+    }
+
+    fn ping(&self) -> BackendFuture<'_, ()> {
+        Box::pin(async move {
+            let mut ping = Cmd::with_capacity(1, 4);
+            ping.arg("PING");
+            let answer = self.link.send(&ping).await.map(drop);
+            if answer.is_err() {
+                self.link.hurry();
+            }
+            answer
+        })
+    }
+}
+
+fn encoded(value: &Stored) -> Result<&[u8], BackendError> {
+    match value {
+        Stored::Encoded(bytes) => Ok(bytes),
+        Stored::Typed(_) => Err(BackendError::new(
+            BackendErrorKind::Rejected,
+            "Redis keeps bytes, not typed values",
+        )),
+    }
+}
+
+/// The entry before and after the 8 bytes that the server overwrites with its time. One too short to have them is stored as it is.
+fn around_stamp(entry: &[u8]) -> [&[u8]; 2] {
+    if entry.len() < 16 {
+        [b"", entry]
+    } else {
+        [&entry[..8], &entry[16..]]
+    }
+}
+
+fn millis(ttl: Duration) -> String {
+    ttl.min(LONGEST_TTL).as_millis().max(1).to_string()
+}
+
+fn lease_millis(ttl: Duration) -> String {
+    millis(ttl.min(LONGEST_LEASE))
+}
+
+/// Reads why a lease was not granted.
+fn taken(parts: &[Value]) -> Option<Lease> {
+    let [Value::Int(why), Value::BulkString(token)] = parts else {
+        return None;
+    };
+    let token = Token::parse(std::str::from_utf8(token).ok()?)?;
+    match why {
+        1 => Some(Lease::Busy(token)),
+        2 => Some(Lease::Bypass(token)),
+        _ => None,
+    }
+}
+
+#[cold]
+fn unexpected() -> BackendError {
+    BackendError::new(
+        BackendErrorKind::Rejected,
+        "a script of the cache answered what it cannot answer",
+    )
+}

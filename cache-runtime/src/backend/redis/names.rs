@@ -1,0 +1,149 @@
+//! What the keys of one entry are called in Redis.
+
+use redis::{RedisWrite, ToRedisArgs};
+
+use crate::key::{Key, KeyWriter};
+
+/// Makes the names of a namespace's keys.
+///
+/// | what | name |
+/// | --- | --- |
+/// | value | `{<namespace>:<key>}` |
+/// | state of loads and writes | `{<namespace>:<key>}/s` |
+/// | channel that tells of a lease's end | `{<namespace>:<key>}/w` |
+///
+/// The braces are the hash tag of Redis Cluster: all of one entry lives on one node. The namespace is escaped as a part of a key
+/// is, so it holds no `:` and two namespaces never share a name.
+#[derive(Debug)]
+pub(super) struct Names {
+    prefix: Box<str>,
+}
+
+impl Names {
+    pub(super) fn new(namespace: &str) -> Self {
+        let mut writer = KeyWriter::new();
+        writer.text(namespace);
+        Self {
+            prefix: format!("{{{}:", writer.finish().as_str()).into(),
+        }
+    }
+
+    pub(super) fn value<'a>(&'a self, key: &'a Key) -> Name<'a> {
+        Name {
+            prefix: self.prefix.as_bytes(),
+            key: key.as_bytes(),
+            suffix: b"}",
+        }
+    }
+
+    pub(super) fn state<'a>(&'a self, key: &'a Key) -> Name<'a> {
+        Name {
+            suffix: b"}/s",
+            ..self.value(key)
+        }
+    }
+
+    pub(super) fn channel<'a>(&'a self, key: &'a Key) -> Name<'a> {
+        Name {
+            suffix: b"}/w",
+            ..self.value(key)
+        }
+    }
+
+    /// The pattern of `SCAN` that every name of the namespace matches, and no other does.
+    pub(super) fn pattern(&self) -> Vec<u8> {
+        let mut pattern = Vec::with_capacity(self.prefix.len() + 1);
+        for &byte in self.prefix.as_bytes() {
+            if matches!(byte, b'*' | b'?' | b'[' | b']' | b'\\' | b'^' | b'-') {
+                pattern.push(b'\\');
+            }
+            pattern.push(byte);
+        }
+        pattern.push(b'*');
+        pattern
+    }
+
+    /// Names of value and state of the entry to which a name that `SCAN` found belongs.
+    pub(super) fn entry_of(found: Vec<u8>) -> (Vec<u8>, Vec<u8>) {
+        let mut value = found;
+        if value.ends_with(b"}/s") {
+            value.truncate(value.len() - 2);
+        }
+        let state = [&value[..], b"/s"].concat();
+        (value, state)
+    }
+}
+
+/// A name, written straight into a command.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Name<'a> {
+    prefix: &'a [u8],
+    key: &'a [u8],
+    suffix: &'static [u8],
+}
+
+impl Name<'_> {
+    pub(super) fn len(&self) -> usize {
+        self.prefix.len() + self.key.len() + self.suffix.len()
+    }
+
+    pub(super) fn to_bytes(self) -> Box<[u8]> {
+        [self.prefix, self.key, self.suffix].concat().into()
+    }
+}
+
+impl ToRedisArgs for Name<'_> {
+    fn write_redis_args<W: ?Sized + RedisWrite>(&self, out: &mut W) {
+        use std::io::Write;
+
+        let mut writer = out.writer_for_next_arg();
+        for part in [self.prefix, self.key, self.suffix] {
+            // It writes into memory, which does not fail.
+            let _ = writer.write_all(part);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(name: Name<'_>) -> String {
+        String::from_utf8(name.to_bytes().into()).unwrap()
+    }
+
+    #[test]
+    fn the_names_of_an_entry_share_a_hash_tag() {
+        let (names, key) = (Names::new("shop"), Key::from("user:42"));
+        assert_eq!(text(names.value(&key)), "{shop:user:42}");
+        assert_eq!(text(names.state(&key)), "{shop:user:42}/s");
+        assert_eq!(text(names.channel(&key)), "{shop:user:42}/w");
+    }
+
+    #[test]
+    fn namespaces_never_share_a_name() {
+        let one = Names::new("a:b");
+        let other = Names::new("a");
+        assert_ne!(
+            text(one.value(&Key::from("c"))),
+            text(other.value(&Key::from("b:c")))
+        );
+        assert_eq!(
+            text(Names::new("x}{y").value(&Key::from("k"))),
+            "{x%7D%7By:k}"
+        );
+        assert_eq!(text(Names::new("").value(&Key::from("k"))), "{%~:k}");
+    }
+
+    #[test]
+    fn a_pattern_takes_the_namespace_literally() {
+        assert_eq!(Names::new("a[b]?").pattern(), br"{a\[b\]\?:*");
+    }
+
+    #[test]
+    fn an_entry_is_found_by_its_value_and_by_its_state() {
+        let expected = (b"{n:k}".to_vec(), b"{n:k}/s".to_vec());
+        assert_eq!(Names::entry_of(b"{n:k}".to_vec()), expected);
+        assert_eq!(Names::entry_of(b"{n:k}/s".to_vec()), expected);
+    }
+}

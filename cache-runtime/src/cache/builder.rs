@@ -1,0 +1,264 @@
+//! Builds a cache.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Cache, Epochs, Inner, Settings};
+use crate::backend::{Backend, Memory, MemoryBuilder};
+use crate::clock::Clock;
+use crate::codec;
+use crate::error::{ConfigError, Error};
+use crate::guard::{Guarded, Limits};
+use crate::observe::Functions;
+use crate::spec::CodecKind;
+use crate::stampede::flight::Flights;
+
+/// A time to live: a whole number of seconds, or a [`Duration`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ttl(Duration);
+
+impl From<u64> for Ttl {
+    fn from(seconds: u64) -> Self {
+        Self(Duration::from_secs(seconds))
+    }
+}
+
+impl From<Duration> for Ttl {
+    fn from(span: Duration) -> Self {
+        Self(span)
+    }
+}
+
+/// Sets up a [`Cache`]. Made by [`Cache::builder`].
+#[must_use = "a builder does nothing until `build`"]
+pub struct CacheBuilder {
+    store: Store,
+    namespace: Option<String>,
+    clock: Clock,
+    settings: Settings,
+    limits: Limits,
+}
+
+enum Store {
+    Memory(MemoryBuilder),
+    #[cfg(feature = "redis")]
+    Redis(crate::backend::redis::RedisBuilder),
+    Own(Arc<dyn Backend>),
+}
+
+impl Default for CacheBuilder {
+    fn default() -> Self {
+        Self {
+            store: Store::Memory(MemoryBuilder::default()),
+            namespace: None,
+            clock: Clock::system(),
+            settings: Settings {
+                default_ttl: Duration::from_secs(300),
+                codec: codec::default_kind(),
+                lease_ttl: Duration::from_secs(5),
+                intent_ttl: Duration::from_secs(10),
+            },
+            limits: Limits::default(),
+        }
+    }
+}
+
+impl CacheBuilder {
+    /// Takes the backend from a URL: `memory://` (with `?max_entries=N`), `redis://[user[:password]@]host[:port][/db]`, `rediss://…` (feature
+    /// `tls`), `unix:///path/to/socket` (with `?db=N`).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`], naming the part of the URL that is wrong. A password in it is never shown.
+    pub fn url(mut self, url: &str) -> Result<Self, Error> {
+        self.store = if url.starts_with("memory:") {
+            Store::Memory(memory_url(url)?)
+        } else {
+            remote_url(url)?
+        };
+        Ok(self)
+    }
+
+    /// Sets the backend: a [`Memory`] with other bounds, a [`Redis`](crate::backend::redis::Redis) that is set up already, or one of your own.
+    /// The namespace is the backend's own affair then.
+    pub fn backend(mut self, backend: impl Backend) -> Self {
+        self.store = Store::Own(Arc::new(backend));
+        self
+    }
+
+    /// Sets the namespace: caches of different namespaces on one Redis server do not see each other's entries. Default `cache`.
+    pub fn namespace(mut self, namespace: impl Into<String>) -> Self {
+        self.namespace = Some(namespace.into());
+        self
+    }
+
+    /// Sets the TTL of functions that give none: seconds, or a [`Duration`]. Default 300 s.
+    pub fn default_ttl(mut self, ttl: impl Into<Ttl>) -> Self {
+        self.settings.default_ttl = ttl.into().0;
+        self
+    }
+
+    /// Sets the codec of functions that give none. Default bincode, if it is built in.
+    pub fn codec(mut self, codec: CodecKind) -> Self {
+        self.settings.codec = Some(codec);
+        self
+    }
+
+    /// Sets the clock of this cache and, unless it has one of its own, of its in-memory backend.
+    pub fn clock(mut self, clock: impl Into<Clock>) -> Self {
+        self.clock = clock.into();
+        self
+    }
+
+    /// Sets the most that a call may wait for a backend that does not answer. Default 50 ms.
+    pub fn operation_timeout(mut self, timeout: Duration) -> Self {
+        self.limits.operation = timeout;
+        self
+    }
+
+    /// Sets how many invalidations are kept by key while the backend is away; past it the whole namespace is cleared on
+    /// its return. Default 100,000.
+    pub fn max_kept_invalidations(mut self, keys: usize) -> Self {
+        self.limits.backlog = keys;
+        self
+    }
+
+    /// Sets how long a load's lease lives without being renewed: how long others wait after its process was killed.
+    /// Default 5 s. A load that takes longer renews it.
+    pub fn lease_ttl(mut self, ttl: Duration) -> Self {
+        self.settings.lease_ttl = ttl;
+        self
+    }
+
+    /// Sets how long a strict writer's intent lives without being renewed: how long readers bypass the cache after the
+    /// writer's process was killed. Default 10 s.
+    pub fn intent_ttl(mut self, ttl: Duration) -> Self {
+        self.settings.intent_ttl = ttl;
+        self
+    }
+
+    /// Builds the cache. A server that is away does not keep it from being built: it is connected to when it comes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] if a setting cannot be used.
+    pub async fn build(self) -> Result<Cache, Error> {
+        self.check()?;
+        let backend: Arc<dyn Backend> = match self.store {
+            Store::Memory(memory) => Arc::new(memory.clock(self.clock.clone()).build()?),
+            #[cfg(feature = "redis")]
+            Store::Redis(redis) => {
+                let redis = match self.namespace {
+                    Some(namespace) => redis.namespace(namespace),
+                    None => redis,
+                };
+                Arc::new(redis.connect().await?)
+            }
+            Store::Own(backend) => backend,
+        };
+        Ok(assemble(backend, self.clock, self.settings, self.limits))
+    }
+
+    /// The cache of a process that installed none: its settings are known to be good and it connects to nothing.
+    pub(super) fn in_memory(self) -> Cache {
+        assemble(
+            Arc::new(Memory::new()),
+            self.clock,
+            self.settings,
+            self.limits,
+        )
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        let positive = [
+            ("default_ttl", self.settings.default_ttl),
+            ("lease_ttl", self.settings.lease_ttl),
+            ("intent_ttl", self.settings.intent_ttl),
+            ("operation_timeout", self.limits.operation),
+        ];
+        for (name, span) in positive {
+            if span < Duration::from_millis(1) {
+                return Err(ConfigError::new(name, "must be at least 1 ms").into());
+            }
+        }
+        if let Some(codec) = self.settings.codec {
+            codec::is_built(codec)?;
+        }
+        Ok(())
+    }
+}
+
+fn assemble(backend: Arc<dyn Backend>, clock: Clock, settings: Settings, limits: Limits) -> Cache {
+    let inner = Inner {
+        guarded: Guarded::new(backend, limits),
+        clock,
+        flights: Flights::new(),
+        functions: Functions::default(),
+        epochs: Epochs::new(),
+        settings,
+    };
+    Cache {
+        inner: Arc::new(inner),
+    }
+}
+
+pub(super) fn from_env() -> Result<CacheBuilder, Error> {
+    let read = |name: &'static str| match std::env::var(name) {
+        Ok(value) => Ok(Some(value)),
+        Err(std::env::VarError::NotPresent) => Ok(None),
+        Err(std::env::VarError::NotUnicode(_)) => Err(ConfigError::new(name, "is not UTF-8")),
+    };
+    let mut builder = CacheBuilder::default();
+    if let Some(url) = read("CACHE_URL")? {
+        builder = builder.url(&url)?;
+    }
+    if let Some(namespace) = read("CACHE_NAMESPACE")? {
+        builder = builder.namespace(namespace);
+    }
+    Ok(builder)
+}
+
+/// `memory://` or `memory://?max_entries=N`.
+fn memory_url(url: &str) -> Result<MemoryBuilder, ConfigError> {
+    let place = "memory URL";
+    let usage = "write `memory://` or `memory://?max_entries=50000`";
+    let rest = url
+        .strip_prefix("memory://")
+        .ok_or_else(|| ConfigError::new(place, usage))?;
+    let builder = Memory::builder();
+    match rest.strip_prefix('?').map(|query| query.split_once('=')) {
+        None if rest.is_empty() => Ok(builder),
+        Some(Some(("max_entries", number))) => match number.parse() {
+            Ok(entries) if entries > 0 => Ok(builder.max_entries(entries)),
+            _ => Err(ConfigError::new(
+                "`max_entries` of the memory URL",
+                "must be a whole number of at least 1",
+            )),
+        },
+        _ => Err(ConfigError::new(place, usage)),
+    }
+}
+
+#[cfg(feature = "redis")]
+fn remote_url(url: &str) -> Result<Store, ConfigError> {
+    Ok(Store::Redis(crate::backend::redis::Redis::from_url(url)?))
+}
+
+#[cfg(not(feature = "redis"))]
+fn remote_url(_: &str) -> Result<Store, ConfigError> {
+    Err(ConfigError::new(
+        "scheme of the cache URL",
+        "only `memory://` is built in: turn on the feature `redis` of cache-runtime for `redis://`, `rediss://` and `unix://`",
+    ))
+}
+
+impl fmt::Debug for CacheBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CacheBuilder")
+            .field("namespace", &self.namespace)
+            .field("settings", &self.settings)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}

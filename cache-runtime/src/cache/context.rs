@@ -1,0 +1,133 @@
+//! What a task carries: the cache of its scope, the transaction it is in, and a refresh to be done.
+
+use std::cell::Cell;
+use std::sync::Arc;
+
+use super::{Cache, Current};
+use crate::invalidation::transaction::Transaction;
+use crate::spec::Spec;
+
+tokio::task_local! {
+    static CONTEXT: Context;
+}
+
+#[derive(Clone, Default)]
+struct Context {
+    cache: Option<Cache>,
+    transaction: Option<Arc<Transaction>>,
+    /// The function whose next call is to load whatever is cached.
+    refresh: Cell<Option<&'static Spec>>,
+}
+
+impl Context {
+    /// What the task carries, but for a refresh: that is meant for one call, not for what is started beside it.
+    fn inherited() -> Self {
+        let inherited: Self = CONTEXT.try_with(Clone::clone).unwrap_or_default();
+        inherited.refresh.set(None);
+        inherited
+    }
+}
+
+/// Where a call takes place.
+pub(crate) struct Place {
+    pub(crate) cache: Current,
+    pub(crate) transaction: Option<Arc<Transaction>>,
+    /// Whether the call is to load although there may be a value.
+    pub(crate) refresh: bool,
+}
+
+/// Finds the cache of a call to `spec`; `None` for a call that is not a cached function's.
+#[inline]
+pub(crate) fn place(spec: Option<&'static Spec>) -> Place {
+    CONTEXT
+        .try_with(|context| {
+            let refresh = match (context.refresh.get(), spec) {
+                // Taken by the first call of the function; what that calls in turn is not refreshed.
+                (Some(wanted), Some(spec)) if std::ptr::eq(wanted, spec) => {
+                    context.refresh.set(None);
+                    true
+                }
+                _ => false,
+            };
+            Place {
+                cache: context
+                    .cache
+                    .clone()
+                    .map_or_else(Current::process, Current::Own),
+                transaction: context.transaction.clone(),
+                refresh,
+            }
+        })
+        .unwrap_or_else(|_| Place {
+            cache: Current::process(),
+            transaction: None,
+            refresh: false,
+        })
+}
+
+/// The transaction that the task is in.
+pub(crate) fn transaction() -> Option<Arc<Transaction>> {
+    CONTEXT
+        .try_with(|context| context.transaction.clone())
+        .ok()
+        .flatten()
+}
+
+pub(crate) async fn enter_transaction<F: Future>(
+    transaction: Arc<Transaction>,
+    work: F,
+) -> F::Output {
+    let context = Context {
+        transaction: Some(transaction),
+        ..Context::inherited()
+    };
+    CONTEXT.scope(context, work).await
+}
+
+pub(crate) async fn enter_refresh<F: Future>(spec: &'static Spec, work: F) -> F::Output {
+    let context = Context {
+        refresh: Cell::new(Some(spec)),
+        ..Context::inherited()
+    };
+    CONTEXT.scope(context, work).await
+}
+
+impl Cache {
+    /// Runs `work` with this cache for every annotated function called inside, whatever is installed.
+    ///
+    /// The scope belongs to the task, so tests that run side by side in one process, each in the scope of a cache of its own,
+    /// never see each other's entries. A task that `work` spawns is not in the scope: it sees the installed cache. Hand
+    /// the scope on with [`carry`].
+    ///
+    /// ```
+    /// use cache_runtime::{Cache, cached, carry};
+    ///
+    /// #[cached(key = "square:<n>")]
+    /// async fn square(n: u64) -> u64 { n * n }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), cache_runtime::Error> {
+    /// let cache = Cache::builder().build().await?;
+    /// cache.scope(async {
+    ///     square(3).await;
+    ///     tokio::spawn(carry(async { square(3).await })).await.expect("it does not panic");
+    /// }).await;
+    /// assert_eq!(cache.stats().function(square::SPEC).hits, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn scope<F: Future>(&self, work: F) -> F::Output {
+        let context = Context {
+            cache: Some(self.clone()),
+            ..Context::inherited()
+        };
+        CONTEXT.scope(context, work).await
+    }
+}
+
+/// Gives work that is about to be spawned the scope and the transaction of the task that spawns it.
+///
+/// What is carried is what holds where `carry` is called, not where the future is polled. See [`Cache::scope`].
+pub fn carry<F: Future>(work: F) -> impl Future<Output = F::Output> + use<F> {
+    CONTEXT.scope(Context::inherited(), work)
+}

@@ -1,0 +1,247 @@
+//! The cache: a backend, its guard, its flights and its figures, behind one cheap handle.
+
+mod builder;
+mod context;
+mod installed;
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+pub use builder::{CacheBuilder, Ttl};
+pub use context::carry;
+pub(crate) use context::{Place, enter_refresh, enter_transaction, place, transaction};
+pub(crate) use installed::Current;
+
+use crate::clock::Clock;
+use crate::error::Error;
+use crate::guard::{Delivery, Guarded};
+use crate::invalidation;
+use crate::key::Key;
+use crate::observe::{BackendStats, FunctionStats, Functions, Stats};
+use crate::spec::CodecKind;
+use crate::stampede::flight::Flights;
+
+/// A cache: where annotated functions keep their results.
+///
+/// The handle is cheap to clone, and every clone is the same cache. Build one, then [`install`](Self::install) it for the
+/// process, or put it around some work with [`scope`](Self::scope), or name it in an annotation with `cache = …`.
+///
+/// ```
+/// use cache_runtime::{Cache, cached, invalidates};
+///
+/// #[cached(key = "greeting:<name>", ttl = 300)]
+/// async fn greeting(name: &str) -> String {
+///     format!("Hello, {name}!")
+/// }
+///
+/// #[invalidates("greeting:<name>")]
+/// async fn rename(name: &str) {}
+///
+/// #[tokio::main(flavor = "current_thread")]
+/// async fn main() -> Result<(), cache_runtime::Error> {
+///     Cache::builder().namespace("docs").build().await?.install()?;
+///     assert_eq!(greeting("Ada").await, "Hello, Ada!");
+///     rename("Ada").await;
+///     Ok(())
+/// }
+/// ```
+#[derive(Clone)]
+pub struct Cache {
+    pub(crate) inner: Arc<Inner>,
+}
+
+/// What the handles share.
+pub(crate) struct Inner {
+    pub(crate) guarded: Arc<Guarded>,
+    pub(crate) clock: Clock,
+    pub(crate) flights: Arc<Flights>,
+    pub(crate) functions: Functions,
+    pub(crate) epochs: Epochs,
+    pub(crate) settings: Settings,
+}
+
+/// What the builder decided.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub(crate) default_ttl: Duration,
+    pub(crate) codec: Option<CodecKind>,
+    pub(crate) lease_ttl: Duration,
+    pub(crate) intent_ttl: Duration,
+}
+
+impl Cache {
+    /// Begins to build a cache. Without further ado it keeps 100,000 entries in memory.
+    #[must_use]
+    pub fn builder() -> CacheBuilder {
+        CacheBuilder::default()
+    }
+
+    /// Builds the cache that the variable `CACHE_URL` names: `memory://`, `redis://…`, `rediss://…` or `unix://…`; in memory if it is
+    /// not set. `CACHE_NAMESPACE` sets the namespace.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] if the URL cannot be used; it names the part that is wrong. A server that is away is no error.
+    pub async fn from_env() -> Result<Self, Error> {
+        builder::from_env()?.build().await
+    }
+
+    /// Removes the entry of the key. When this returns `Ok`, no call that begins later, in any process, gets a value from before.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Kept`] if the backend is away: the invalidation is kept and delivered on its return, and until then this
+    /// process bypasses the cache. Other processes that still reach the backend may serve the old value until then.
+    pub async fn invalidate(&self, key: impl Into<Key>) -> Result<(), Error> {
+        self.invalidate_keys(&[key.into()]).await
+    }
+
+    /// Removes the entries of the keys, in one round trip.
+    ///
+    /// # Errors
+    ///
+    /// As [`invalidate`](Self::invalidate).
+    pub async fn invalidate_all<K: Into<Key>>(
+        &self,
+        keys: impl IntoIterator<Item = K>,
+    ) -> Result<(), Error> {
+        let keys: Vec<Key> = keys.into_iter().map(Into::into).collect();
+        self.invalidate_keys(&keys).await
+    }
+
+    async fn invalidate_keys(&self, keys: &[Key]) -> Result<(), Error> {
+        match self.inner.invalidate(keys).await {
+            Delivery::Done => Ok(()),
+            Delivery::Kept(error) => Err(Error::Kept(error)),
+        }
+    }
+
+    /// Removes every entry of the cache's namespace. On Redis this walks the key space in steps; other programs' keys stay.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Backend`] if the backend is away or fails half-way.
+    pub async fn clear(&self) -> Result<(), Error> {
+        self.inner.epochs.advance_all();
+        Ok(self.inner.guarded.clear().await?)
+    }
+
+    /// Runs `work` so that the invalidations inside take effect after it, not before: for a transaction that ends in `work`.
+    ///
+    /// A writer inside a transaction returns before the commit, and an invalidation at that point would let a reader store the
+    /// old value again. So `#[invalidates]` inside `work` only notes its keys, and they are invalidated when `work` has ended, however it
+    /// ends: with `Ok`, with `Err`, by a panic, or dropped. Within `work`, cached functions load the noted keys from the
+    /// database and store nothing, so that uncommitted rows are seen by nobody else.
+    ///
+    /// It holds for the task that runs `work`; spawned tasks are not part of it unless they are given [`carry`].
+    ///
+    /// ```
+    /// # use cache_runtime::{Cache, invalidates};
+    /// # #[invalidates("user:<id>")] async fn rename_user(id: u64) {}
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), cache_runtime::Error> {
+    /// # let cache = Cache::builder().build().await?;
+    /// cache.in_transaction(async {
+    ///     // let mut tx = pool.begin().await?;
+    ///     rename_user(42).await;
+    ///     // tx.commit().await
+    /// }).await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn in_transaction<F: Future>(&self, work: F) -> F::Output {
+        invalidation::transaction::run(self.clone(), work).await
+    }
+
+    /// What the cache did since it was built.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let guarded = &self.inner.guarded;
+        Stats {
+            functions: self.inner.functions.iter().map(FunctionStats::of).collect(),
+            backend: BackendStats {
+                name: guarded.backend().name(),
+                breaker_open: guarded.breaker_open(),
+                breaker_openings: guarded.openings(),
+                undelivered_invalidations: guarded.backlog_len(),
+            },
+        }
+    }
+}
+
+impl Inner {
+    /// Invalidates in this process's own record and at the backend.
+    pub(crate) async fn invalidate(&self, keys: &[Key]) -> Delivery {
+        self.epochs.advance(keys);
+        self.guarded.invalidate(keys).await
+    }
+
+    /// Does `work` without a caller to wait for it: at once if it needs no waiting, else on the runtime.
+    pub(crate) fn detached(work: impl Future<Output = ()> + Send + 'static) {
+        let mut work = Box::pin(work);
+        let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+        if work.as_mut().poll(&mut cx).is_pending()
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            runtime.spawn(work);
+        }
+        // Without a runtime the future is dropped here; an invalidation among it keeps its keys then.
+    }
+}
+
+impl fmt::Debug for Cache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cache")
+            .field("backend", self.inner.guarded.backend())
+            .field("settings", &self.inner.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+impl AsRef<Cache> for Cache {
+    fn as_ref(&self) -> &Cache {
+        self
+    }
+}
+
+/// How often this process has invalidated a key, for the times when the backend cannot be asked.
+///
+/// Keys share counters by hash: two keys that share one are told apart too often, never too seldom.
+pub(crate) struct Epochs {
+    counts: Box<[AtomicU64]>,
+    hasher: std::hash::RandomState,
+}
+
+impl Epochs {
+    const COUNTS: usize = 1024;
+
+    fn new() -> Self {
+        Self {
+            counts: (0..Self::COUNTS).map(|_| AtomicU64::new(0)).collect(),
+            hasher: std::hash::RandomState::new(),
+        }
+    }
+
+    fn at(&self, key: &Key) -> &AtomicU64 {
+        use std::hash::BuildHasher;
+        &self.counts[self.hasher.hash_one(key) as usize % Self::COUNTS]
+    }
+
+    pub(crate) fn of(&self, key: &Key) -> u64 {
+        self.at(key).load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn advance(&self, keys: &[Key]) {
+        for key in keys {
+            self.at(key).fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    fn advance_all(&self) {
+        for count in &self.counts {
+            count.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+}

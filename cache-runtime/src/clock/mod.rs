@@ -1,0 +1,181 @@
+//! The clock that TTLs, leases and load times are measured by, and one that tests can move.
+
+mod system;
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+/// A monotonic clock: the process's own, or one that a test moves by hand.
+#[derive(Clone)]
+pub struct Clock(Source);
+
+#[derive(Clone)]
+enum Source {
+    System,
+    Manual(ManualClock),
+}
+
+/// A point in time: nanoseconds since the clock began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Moment(u64);
+
+impl Moment {
+    /// A moment too far away to be written is the last one: an entry with a TTL of centuries does not expire.
+    pub(crate) fn after(self, span: Duration) -> Self {
+        Self(self.0.saturating_add(nanos(span)))
+    }
+
+    pub(crate) fn since(self, earlier: Self) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+}
+
+fn nanos(span: Duration) -> u64 {
+    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
+}
+
+impl Clock {
+    /// The process's monotonic clock.
+    #[must_use]
+    pub fn system() -> Self {
+        Self(Source::System)
+    }
+
+    pub(crate) fn now(&self) -> Moment {
+        match &self.0 {
+            Source::System => Moment(system::now()),
+            Source::Manual(clock) => clock.moment(),
+        }
+    }
+
+    /// Whether the moment has come. Exact, but cheaper than asking for the time while the moment is far away.
+    #[inline]
+    pub(crate) fn has_come(&self, moment: Moment) -> bool {
+        match &self.0 {
+            Source::System => {
+                let lower_bound = system::now_at_least();
+                if moment.0.saturating_sub(lower_bound) > system::LAG {
+                    return false;
+                }
+                system::now() >= moment.0
+            }
+            Source::Manual(clock) => clock.moment() >= moment,
+        }
+    }
+
+    pub(crate) async fn sleep(&self, span: Duration) {
+        match &self.0 {
+            Source::System => tokio::time::sleep(span).await,
+            Source::Manual(clock) => clock.reached(clock.moment().after(span)).await,
+        }
+    }
+}
+
+impl Default for Clock {
+    fn default() -> Self {
+        Self::system()
+    }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Source::System => f.write_str("Clock::system"),
+            Source::Manual(clock) => clock.fmt(f),
+        }
+    }
+}
+
+/// A clock that stands still until it is moved.
+///
+/// It governs what this process times: TTLs, leases and intents in the in-memory backend, and load times. A
+/// Redis server keeps its own time.
+///
+/// ```
+/// use std::time::Duration;
+/// use cache_runtime::{Cache, ManualClock, cached};
+///
+/// #[cached(key = "tick", ttl = 60)]
+/// async fn tick(counter: &std::sync::atomic::AtomicU32) -> u32 {
+///     counter.fetch_add(1, std::sync::atomic::Ordering::Relaxed)
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), cache_runtime::Error> {
+/// let clock = ManualClock::new();
+/// let cache = Cache::builder().clock(&clock).build().await?;
+/// let counter = Default::default();
+/// cache.scope(async {
+///     assert_eq!(tick(&counter).await, 0);
+///     clock.advance(Duration::from_secs(59));
+///     assert_eq!(tick(&counter).await, 0);
+///     clock.advance(Duration::from_secs(1));
+///     assert_eq!(tick(&counter).await, 1);
+/// }).await;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Default)]
+pub struct ManualClock(Arc<Hands>);
+
+#[derive(Default)]
+struct Hands {
+    nanos: AtomicU64,
+    moved: Notify,
+}
+
+impl ManualClock {
+    /// A clock that has just begun.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Moves the clock forward and wakes what was waiting for the time it passes.
+    pub fn advance(&self, span: Duration) {
+        self.0.nanos.fetch_add(nanos(span), Ordering::SeqCst);
+        self.0.moved.notify_waiters();
+    }
+
+    /// How far the clock has been moved.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        Duration::from_nanos(self.0.nanos.load(Ordering::SeqCst))
+    }
+
+    fn moment(&self) -> Moment {
+        Moment(self.0.nanos.load(Ordering::SeqCst))
+    }
+
+    async fn reached(&self, deadline: Moment) {
+        loop {
+            let moved = self.0.moved.notified();
+            if self.moment() >= deadline {
+                return;
+            }
+            moved.await;
+        }
+    }
+}
+
+impl fmt::Debug for ManualClock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ManualClock({:?})", self.elapsed())
+    }
+}
+
+impl From<&ManualClock> for Clock {
+    fn from(clock: &ManualClock) -> Self {
+        Self(Source::Manual(clock.clone()))
+    }
+}
+
+impl From<ManualClock> for Clock {
+    fn from(clock: ManualClock) -> Self {
+        Self(Source::Manual(clock))
+    }
+}

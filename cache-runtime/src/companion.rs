@@ -1,0 +1,86 @@
+//! What the companion of a function does: `load_user::peek(42)` and its like.
+
+use std::time::Duration;
+
+use crate::cache::{self, Cache, Current};
+use crate::error::{CodecError, Error};
+use crate::key::Key;
+use crate::pattern::entries::{self, CacheValue};
+use crate::shape::{IntoOutput, Outcome, Shape};
+use crate::spec::Spec;
+
+fn cache_for(given: Option<Cache>) -> Cache {
+    given
+        .map_or_else(|| cache::place(None).cache, Current::Own)
+        .into_owned()
+}
+
+/// Removes the entry.
+pub async fn invalidate(given: Option<Cache>, key: Key) -> Result<(), Error> {
+    cache_for(given).invalidate(key).await
+}
+
+/// What the call would return if it were a hit. Loads nothing and counts nothing.
+pub async fn peek<S>(
+    spec: &'static Spec,
+    given: Option<Cache>,
+    key: Key,
+    shape: S,
+) -> Option<S::Output>
+where
+    S: Shape,
+    S::Value: CacheValue,
+{
+    let cache = cache_for(given);
+    let inner = &cache.inner;
+    let stored = match inner.guarded.get_now(&key) {
+        Some(local) => local,
+        None => inner
+            .guarded
+            .get(&key, &mut inner.guarded.budget())
+            .await
+            .ok()
+            .flatten(),
+    };
+    entries::read(shape, inner.functions.of(spec), stored?).map(|value| shape.value(value))
+}
+
+/// Stores the value as if the function had just loaded it.
+pub async fn put<S, V>(
+    spec: &'static Spec,
+    given: Option<Cache>,
+    key: Key,
+    shape: S,
+    value: V,
+) -> Result<(), Error>
+where
+    S: Shape,
+    S::Value: CacheValue,
+    V: IntoOutput<S::Output>,
+{
+    let cache = cache_for(given);
+    let inner = &cache.inner;
+    // `None` and `Err` are never stored: what is there goes.
+    let Outcome::Value(value) = shape.open(value.into_output()) else {
+        return cache.invalidate(key).await;
+    };
+    let ttl = spec.ttl().unwrap_or(inner.settings.default_ttl);
+    let Some(stored) = entries::write(
+        shape,
+        inner,
+        inner.functions.of(spec),
+        &value,
+        Duration::ZERO,
+        ttl,
+    ) else {
+        return Err(CodecError::new("", "the value cannot be read back; the log says why").into());
+    };
+    inner.epochs.advance(std::slice::from_ref(&key));
+    inner.guarded.put(&key, stored, ttl).await?;
+    Ok(())
+}
+
+/// Runs the function so that it loads even if there is a value, and stores what it finds.
+pub async fn refresh<F: Future>(spec: &'static Spec, call: F) -> F::Output {
+    cache::enter_refresh(spec, call).await
+}

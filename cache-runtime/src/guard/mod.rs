@@ -1,0 +1,436 @@
+//! Stands before the backend: bounds every operation in time, answers at once while the backend is known to be away, and
+//! keeps the invalidations that could not be delivered.
+
+mod backlog;
+mod breaker;
+mod budget;
+
+use std::fmt;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+pub(crate) use self::budget::Budget;
+
+use self::backlog::{Backlog, Due};
+use self::breaker::Breaker;
+use crate::backend::{Backend, BackendFuture, Lease, LeaseMode, Stored, Token, WriteEnd};
+use crate::error::{BackendError, BackendErrorKind};
+use crate::key::Key;
+
+/// How patient the cache is with its backend.
+#[derive(Debug, Clone)]
+pub(crate) struct Limits {
+    /// The most that one call may spend on operations that do not answer.
+    pub(crate) operation: Duration,
+    /// Timeouts in a row that open the breaker.
+    pub(crate) timeouts_to_open: u32,
+    /// How often a backend that is away is tried again.
+    pub(crate) probe_every: Duration,
+    /// Undelivered invalidations kept by key; past it the whole namespace is cleared on return.
+    pub(crate) backlog: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            operation: Duration::from_millis(50),
+            timeouts_to_open: 3,
+            probe_every: Duration::from_millis(100),
+            backlog: 100_000,
+        }
+    }
+}
+
+/// Delivering the backlog is nobody's call, so it may take longer than an operation may.
+const DELIVERY: Duration = Duration::from_secs(2);
+const DELIVERY_BATCH: usize = 512;
+
+/// What became of an invalidation.
+#[derive(Debug)]
+pub(crate) enum Delivery {
+    Done,
+    /// Kept, to be delivered when the backend is back.
+    Kept(BackendError),
+}
+
+/// A backend behind its time limit, its breaker and its backlog.
+pub(crate) struct Guarded {
+    backend: Arc<dyn Backend>,
+    limits: Limits,
+    breaker: Breaker,
+    backlog: Backlog,
+}
+
+impl Guarded {
+    pub(crate) fn new(backend: Arc<dyn Backend>, limits: Limits) -> Arc<Self> {
+        let backlog = Backlog::new(limits.backlog);
+        Arc::new(Self {
+            backend,
+            limits,
+            breaker: Breaker::default(),
+            backlog,
+        })
+    }
+
+    pub(crate) fn backend(&self) -> &dyn Backend {
+        &*self.backend
+    }
+
+    pub(crate) fn budget(&self) -> Budget {
+        Budget::new(self.limits.operation)
+    }
+
+    /// Whether operations are let through. While they are not, a probe is under way; if the runtime that ran it
+    /// is gone, the next caller starts another.
+    pub(crate) fn is_open(self: &Arc<Self>) -> bool {
+        let open = self.breaker.is_open();
+        if open {
+            self.recover();
+        }
+        open
+    }
+
+    pub(crate) fn backlog_len(&self) -> usize {
+        self.backlog.len()
+    }
+
+    pub(crate) fn breaker_open(&self) -> bool {
+        self.breaker.is_open()
+    }
+
+    pub(crate) fn openings(&self) -> u64 {
+        self.breaker.openings()
+    }
+
+    #[inline]
+    pub(crate) fn get_now(&self, key: &Key) -> Option<Option<Stored>> {
+        self.backend.get_now(key)
+    }
+
+    pub(crate) async fn get(
+        self: &Arc<Self>,
+        key: &Key,
+        budget: &mut Budget,
+    ) -> Result<Option<Stored>, BackendError> {
+        self.ask(budget, |backend| backend.get(key)).await
+    }
+
+    pub(crate) async fn lease(
+        self: &Arc<Self>,
+        key: &Key,
+        token: Token,
+        ttl: Duration,
+        mode: LeaseMode,
+        budget: &mut Budget,
+    ) -> Result<Lease, BackendError> {
+        self.ask(budget, |backend| backend.lease(key, token, ttl, mode))
+            .await
+    }
+
+    pub(crate) async fn renew(
+        self: &Arc<Self>,
+        key: &Key,
+        token: Token,
+        ttl: Duration,
+    ) -> Result<bool, BackendError> {
+        self.ask(&mut self.budget(), |backend| backend.renew(key, token, ttl))
+            .await
+    }
+
+    pub(crate) async fn fill(
+        self: &Arc<Self>,
+        key: &Key,
+        token: Token,
+        value: Stored,
+        ttl: Duration,
+    ) -> Result<bool, BackendError> {
+        self.ask(&mut self.budget(), |backend| {
+            backend.fill(key, token, value, ttl)
+        })
+        .await
+    }
+
+    pub(crate) async fn put(
+        self: &Arc<Self>,
+        key: &Key,
+        value: Stored,
+        ttl: Duration,
+    ) -> Result<bool, BackendError> {
+        self.ask(&mut self.budget(), |backend| backend.put(key, value, ttl))
+            .await
+    }
+
+    pub(crate) async fn release(
+        self: &Arc<Self>,
+        key: &Key,
+        token: Token,
+    ) -> Result<(), BackendError> {
+        self.ask(&mut self.budget(), |backend| backend.release(key, token))
+            .await
+    }
+
+    pub(crate) async fn begin_write(
+        self: &Arc<Self>,
+        key: &Key,
+        token: Token,
+        ttl: Duration,
+        budget: &mut Budget,
+    ) -> Result<(), BackendError> {
+        self.ask(budget, |backend| backend.begin_write(key, token, ttl))
+            .await
+    }
+
+    pub(crate) async fn renew_write(
+        self: &Arc<Self>,
+        key: &Key,
+        token: Token,
+        ttl: Duration,
+    ) -> Result<bool, BackendError> {
+        self.ask(&mut self.budget(), |backend| {
+            backend.renew_write(key, token, ttl)
+        })
+        .await
+    }
+
+    pub(crate) async fn end_write(
+        self: &Arc<Self>,
+        key: &Key,
+        token: Token,
+    ) -> Result<WriteEnd, BackendError> {
+        self.ask(&mut self.budget(), |backend| {
+            backend.end_write(key, token, None)
+        })
+        .await
+    }
+
+    /// Waits for the end of another's lease. Bounded by `patience`, not by the operation's time: it takes as long as the load.
+    pub(crate) async fn wait(
+        self: &Arc<Self>,
+        key: &Key,
+        token: Token,
+        patience: Duration,
+    ) -> Result<(), BackendError> {
+        if self.is_open() {
+            return Err(away());
+        }
+        let answer = tokio::time::timeout(
+            patience + self.limits.operation,
+            self.backend.wait(key, token, patience),
+        )
+        .await;
+        // A wait that outlasts its patience says nothing of the backend's health: the next operation will.
+        answer
+            .unwrap_or(Ok(()))
+            .inspect_err(|error| self.note(error))
+    }
+
+    /// Removes the keys' values and leases, or keeps the keys until that can be done.
+    ///
+    /// From the moment that one is kept the breaker is open and stays open until it is delivered, so this process serves none
+    /// of the values that should be gone.
+    pub(crate) async fn invalidate(self: &Arc<Self>, keys: &[Key]) -> Delivery {
+        if keys.is_empty() {
+            return Delivery::Done;
+        }
+        loop {
+            if self.is_open() {
+                if self.backlog.keep(keys, || self.breaker.is_open()) {
+                    return Delivery::Kept(away());
+                }
+                continue;
+            }
+            let mut kept = KeepUnlessDone {
+                guarded: self,
+                keys,
+                done: false,
+            };
+            return match self
+                .bounded(&mut self.budget(), self.backend.invalidate(keys))
+                .await
+            {
+                Ok(()) => {
+                    self.breaker.succeeded();
+                    kept.done = true;
+                    Delivery::Done
+                }
+                Err(error) => {
+                    if !self.breaker.is_open() {
+                        self.report(&error);
+                    }
+                    drop(kept);
+                    self.recover();
+                    Delivery::Kept(error)
+                }
+            };
+        }
+    }
+
+    /// Removes everything of the namespace.
+    pub(crate) async fn clear(self: &Arc<Self>) -> Result<(), BackendError> {
+        if self.is_open() {
+            return Err(away());
+        }
+        self.backend.clear().await
+    }
+
+    /// Runs an operation inside the call's budget, unless the breaker is open, and tells the breaker how it went.
+    async fn ask<'a, T>(
+        self: &'a Arc<Self>,
+        budget: &mut Budget,
+        operation: impl FnOnce(&'a dyn Backend) -> BackendFuture<'a, T>,
+    ) -> Result<T, BackendError> {
+        if self.is_open() {
+            return Err(away());
+        }
+        let answer = self.bounded(budget, operation(&*self.backend)).await;
+        match &answer {
+            Ok(_) => self.breaker.succeeded(),
+            Err(error) => self.note(error),
+        }
+        answer
+    }
+
+    /// Polls once before a timer is made: an in-process backend is done by then.
+    async fn bounded<T>(
+        &self,
+        budget: &mut Budget,
+        mut operation: BackendFuture<'_, T>,
+    ) -> Result<T, BackendError> {
+        if let Poll::Ready(answer) = poll_fn(|cx| Poll::Ready(operation.as_mut().poll(cx))).await {
+            return answer;
+        }
+        let began = Instant::now();
+        let answer = tokio::time::timeout(budget.left(), operation).await;
+        budget.spend(began.elapsed());
+        answer.unwrap_or_else(|_| {
+            Err(BackendError::new(
+                BackendErrorKind::Timeout,
+                format!(
+                    "{} did not answer within {:?}",
+                    self.backend.name(),
+                    self.limits.operation
+                ),
+            ))
+        })
+    }
+
+    /// Counts an error, and opens the breaker if it says that the backend is away.
+    fn note(self: &Arc<Self>, error: &BackendError) {
+        let opened = match error.kind() {
+            BackendErrorKind::Unavailable => self.breaker.open(),
+            BackendErrorKind::Timeout => self.breaker.timed_out(self.limits.timeouts_to_open),
+            // It answered: it is there, and it will say so again at no more than the cost of asking.
+            BackendErrorKind::Rejected => false,
+        };
+        if opened {
+            self.report(error);
+            self.recover();
+        }
+    }
+
+    fn report(&self, error: &BackendError) {
+        tracing::warn!(
+            backend = self.backend.name(),
+            %error,
+            "cache backend is away; calls go to their loaders until it is back"
+        );
+    }
+
+    /// Starts the task that probes the backend, delivers the backlog and closes the breaker, if none is running.
+    fn recover(self: &Arc<Self>) {
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            return;
+        };
+        let Some(probing) = self.breaker.start_probing() else {
+            return;
+        };
+        let guarded = Arc::downgrade(self);
+        let every = self.limits.probe_every;
+        runtime.spawn(async move {
+            let _probing = probing;
+            loop {
+                tokio::time::sleep(every).await;
+                // A cache that was dropped needs no recovery.
+                let Some(guarded) = guarded.upgrade() else {
+                    return;
+                };
+                if guarded.is_back().await && guarded.deliver().await {
+                    tracing::info!(backend = guarded.backend.name(), "cache backend is back");
+                    return;
+                }
+            }
+        });
+    }
+
+    async fn is_back(&self) -> bool {
+        // A little more than an operation may take would let a backend in that is too slow to use.
+        matches!(
+            tokio::time::timeout(self.limits.operation, self.backend.ping()).await,
+            Ok(Ok(()))
+        )
+    }
+
+    /// Delivers what was kept, and closes the breaker in the same step that finds nothing left.
+    async fn deliver(&self) -> bool {
+        loop {
+            match self.backlog.next(DELIVERY_BATCH, || self.breaker.close()) {
+                Due::Nothing => return true,
+                Due::Keys(keys) => {
+                    let mut kept = KeepUnlessDone {
+                        guarded: self,
+                        keys: &keys,
+                        done: false,
+                    };
+                    match tokio::time::timeout(DELIVERY, self.backend.invalidate(&keys)).await {
+                        Ok(Ok(())) => kept.done = true,
+                        _ => return false,
+                    }
+                }
+                Due::Everything => {
+                    match tokio::time::timeout(DELIVERY * 10, self.backend.clear()).await {
+                        Ok(Ok(())) => {}
+                        _ => {
+                            self.backlog.keep_everything();
+                            return false;
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Guarded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Guarded")
+            .field("backend", &self.backend)
+            .field("open", &self.breaker.is_open())
+            .finish_non_exhaustive()
+    }
+}
+
+fn away() -> BackendError {
+    BackendError::new(
+        BackendErrorKind::Unavailable,
+        "the backend is away; it is tried again in the background",
+    )
+}
+
+/// Keeps keys whose delivery failed or was dropped half-way, and opens the breaker for them.
+struct KeepUnlessDone<'a> {
+    guarded: &'a Guarded,
+    keys: &'a [Key],
+    done: bool,
+}
+
+impl Drop for KeepUnlessDone<'_> {
+    fn drop(&mut self) {
+        if !self.done {
+            // Opened first: whoever sees the breaker closed must not find the keys undelivered.
+            self.guarded.breaker.open();
+            self.guarded.backlog.keep(self.keys, || true);
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! What writers do to the cache.
+
+pub(crate) mod transaction;
+mod write;
+
+pub use write::{Keys, StrictError, write, write_strict};

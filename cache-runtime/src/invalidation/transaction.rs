@@ -1,0 +1,134 @@
+//! Invalidations that wait for a transaction to end.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::write;
+use crate::backend::Token;
+use crate::cache::{self, Cache, Inner};
+use crate::key::Key;
+use crate::race;
+
+/// A strict write that has been announced.
+#[derive(Debug, Clone)]
+pub(crate) struct Intent {
+    pub(crate) cache: Cache,
+    pub(crate) key: Key,
+    pub(crate) token: Token,
+}
+
+/// What the writers inside a transaction have noted.
+#[derive(Debug, Default)]
+pub(crate) struct Transaction(Mutex<Notes>);
+
+#[derive(Debug, Default)]
+struct Notes {
+    /// A transaction may touch several caches; there are few of them.
+    keys: Vec<(Cache, HashSet<Key>)>,
+    intents: Vec<Intent>,
+}
+
+impl Transaction {
+    fn notes(&self) -> MutexGuard<'_, Notes> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn note(&self, cache: &Cache, keys: &[Key]) {
+        let mut notes = self.notes();
+        let of_cache = notes
+            .keys
+            .iter()
+            .position(|(noted, _)| Arc::ptr_eq(&noted.inner, &cache.inner));
+        let at = of_cache.unwrap_or_else(|| {
+            notes.keys.push((cache.clone(), HashSet::new()));
+            notes.keys.len() - 1
+        });
+        notes.keys[at].1.extend(keys.iter().cloned());
+    }
+
+    pub(crate) fn hold(&self, intents: &[Intent]) {
+        self.notes().intents.extend_from_slice(intents);
+    }
+
+    pub(crate) fn has_noted(&self, cache: &Cache, key: &Key) -> bool {
+        self.notes()
+            .keys
+            .iter()
+            .any(|(noted, keys)| Arc::ptr_eq(&noted.inner, &cache.inner) && keys.contains(key))
+    }
+
+    fn take(&self) -> Notes {
+        std::mem::take(&mut *self.notes())
+    }
+}
+
+/// Runs `work` as a transaction. One inside another is part of it: nothing takes effect before the outermost has ended.
+pub(crate) async fn run<F: Future>(cache: Cache, work: F) -> F::Output {
+    if cache::transaction().is_some() {
+        return cache.scope(work).await;
+    }
+    let transaction = Arc::new(Transaction::default());
+    let ending = Ending(Arc::clone(&transaction));
+    let work = cache::enter_transaction(Arc::clone(&transaction), work);
+    let output = race::beside(cache.scope(work), renew_held(&cache, &transaction)).await;
+    ending.settle().await;
+    output
+}
+
+/// Renews the intents that strict writers left to the transaction.
+async fn renew_held(cache: &Cache, transaction: &Transaction) {
+    let inner = &cache.inner;
+    loop {
+        inner.clock.sleep(inner.settings.intent_ttl / 3).await;
+        let held = transaction.notes().intents.clone();
+        for Intent { cache, key, token } in &held {
+            let _ = cache
+                .inner
+                .guarded
+                .renew_write(key, *token, cache.inner.settings.intent_ttl)
+                .await;
+        }
+    }
+}
+
+/// Settles what was noted, also if the transaction's work panics or is dropped.
+struct Ending(Arc<Transaction>);
+
+impl Ending {
+    async fn settle(self) {
+        // Taken out only as they are dealt with: a drop half-way settles the rest.
+        let notes = self.0.take();
+        let mut rest = Rest(Some(notes));
+        if let Some(notes) = &rest.0 {
+            deal_with(notes, true).await;
+        }
+        rest.0 = None;
+    }
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        drop(Rest(Some(self.0.take())));
+    }
+}
+
+struct Rest(Option<Notes>);
+
+impl Drop for Rest {
+    fn drop(&mut self) {
+        if let Some(notes) = self.0.take().filter(|notes| !notes.keys.is_empty()) {
+            // The commit may yet come: the intents are left to expire.
+            Inner::detached(async move { deal_with(&notes, false).await });
+        }
+    }
+}
+
+async fn deal_with(notes: &Notes, end_intents: bool) {
+    for (cache, keys) in &notes.keys {
+        let keys: Vec<Key> = keys.iter().cloned().collect();
+        write::report(cache.inner.invalidate(&keys).await);
+    }
+    if end_intents {
+        write::end(&notes.intents).await;
+    }
+}

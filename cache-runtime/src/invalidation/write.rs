@@ -1,0 +1,266 @@
+//! `#[invalidates]`: the body, and the invalidation that follows it whatever happens.
+
+use std::future::Future;
+
+use smallvec::SmallVec;
+
+use super::transaction::{Intent, Transaction};
+use crate::backend::Token;
+use crate::cache::{self, Cache, Current, Inner};
+use crate::error::Error;
+use crate::guard::Delivery;
+use crate::key::Key;
+use crate::race;
+use crate::shape::Shape;
+use crate::spec::WriterSpec;
+use std::sync::Arc;
+
+/// The keys that a writer invalidates.
+#[derive(Debug, Clone, Default)]
+pub struct Keys(SmallVec<[Key; 2]>);
+
+impl Keys {
+    /// No keys.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a key; one that is there already is not added again.
+    pub fn push(&mut self, key: Key) {
+        if !self.0.contains(&key) {
+            self.0.push(key);
+        }
+    }
+
+    pub(super) fn as_slice(&self) -> &[Key] {
+        &self.0
+    }
+}
+
+/// An error type that can say that a strict write was refused.
+#[diagnostic::on_unimplemented(
+    message = "a strict writer's error type must be able to hold a refusal: `{Self}` cannot be made from `cache_runtime::Error`",
+    label = "needs `From<cache_runtime::Error>`",
+    note = "`consistency = \"strict\"` refuses the write when readers cannot be told of it; return `Result<_, E>` with `impl From<cache_runtime::Error> for E`"
+)]
+pub trait StrictError: From<Error> {}
+
+impl<E: From<Error>> StrictError for E {}
+
+/// Runs a writer's body and then invalidates its keys: after `Ok`, `Err`, a panic, or when the future is dropped.
+pub async fn write<S, F, K>(
+    spec: &'static WriterSpec,
+    given: Option<Cache>,
+    keys: Keys,
+    shape: S,
+    from_return: K,
+    body: F,
+) -> S::Output
+where
+    S: Shape,
+    F: Future<Output = S::Output>,
+    K: FnOnce(&S::Value, &mut Keys),
+{
+    let mut owed = Owed::new(spec, given, keys);
+    let output = body.await;
+    if let Some(value) = shape.peek(&output) {
+        from_return(value, &mut owed.keys);
+    }
+    if !owed.only_ok || shape.succeeded(&output) {
+        owed.settle().await;
+    }
+    output
+}
+
+/// An invalidation that is owed from before the body runs until it has been delivered or kept.
+struct Owed {
+    cache: Cache,
+    transaction: Option<Arc<Transaction>>,
+    keys: Keys,
+    only_ok: bool,
+    settled: bool,
+}
+
+impl Owed {
+    fn new(spec: &'static WriterSpec, given: Option<Cache>, keys: Keys) -> Self {
+        let transaction = cache::transaction();
+        // Noted before the body runs: what the transaction reads after this must not come from the cache.
+        let owed = Self {
+            cache: cache_for(given),
+            transaction,
+            keys,
+            only_ok: spec.is_only_ok(),
+            settled: false,
+        };
+        if !owed.only_ok {
+            owed.note();
+        }
+        owed
+    }
+
+    fn note(&self) {
+        if let Some(transaction) = &self.transaction {
+            transaction.note(&self.cache, self.keys.as_slice());
+        }
+    }
+
+    async fn settle(mut self) {
+        if self.transaction.is_some() {
+            self.note();
+        } else {
+            report(self.cache.inner.invalidate(self.keys.as_slice()).await);
+        }
+        self.settled = true;
+    }
+}
+
+impl Drop for Owed {
+    fn drop(&mut self) {
+        if self.settled || self.only_ok {
+            return;
+        }
+        if self.transaction.is_some() {
+            return self.note();
+        }
+        let (cache, keys) = (self.cache.clone(), self.keys.clone());
+        Inner::detached(async move {
+            report(cache.inner.invalidate(keys.as_slice()).await);
+        });
+    }
+}
+
+fn cache_for(given: Option<Cache>) -> Cache {
+    given
+        .map_or_else(|| cache::place(None).cache, Current::Own)
+        .into_owned()
+}
+
+/// A writer's caller is not told: its write is done, and the invalidation will be.
+pub(super) fn report(delivery: Delivery) {
+    if let Delivery::Kept(error) = delivery {
+        tracing::debug!(%error, "invalidation kept until the backend is back");
+    }
+}
+
+/// Announces the write, runs the body, and ends the write; refuses to run the body if it cannot be announced.
+///
+/// A body that panics or is dropped may still be committed by the database later. Its intent is left to expire, and until
+/// then readers bypass the cache.
+pub async fn write_strict<S, F, K>(
+    _: &'static WriterSpec,
+    given: Option<Cache>,
+    keys: Keys,
+    shape: S,
+    _: K,
+    body: F,
+) -> S::Output
+where
+    S: Shape,
+    S::Error: StrictError,
+    F: Future<Output = S::Output>,
+    K: FnOnce(&S::Value, &mut Keys),
+{
+    let cache = cache_for(given);
+    let transaction = cache::transaction();
+    let intents = match announce(&cache, &keys).await {
+        Ok(intents) => intents,
+        Err(error) => return shape.failed(S::Error::from(error)),
+    };
+    let mut guard = InvalidateUnlessEnded {
+        cache: &cache,
+        keys: &keys,
+        ended: false,
+    };
+    if let Some(transaction) = &transaction {
+        transaction.note(&cache, keys.as_slice());
+        transaction.hold(&intents);
+    }
+    let output = race::beside(body, renew(&intents)).await;
+    if transaction.is_none() {
+        end(&intents).await;
+    }
+    guard.ended = true;
+    output
+}
+
+async fn announce(cache: &Cache, keys: &Keys) -> Result<Vec<Intent>, Error> {
+    let inner = &cache.inner;
+    inner.epochs.advance(keys.as_slice());
+    let mut budget = inner.guarded.budget();
+    let mut intents = Vec::with_capacity(keys.as_slice().len());
+    for key in keys.as_slice() {
+        let token = Token::fresh();
+        intents.push(Intent {
+            cache: cache.clone(),
+            key: key.clone(),
+            token,
+        });
+        let ttl = inner.settings.intent_ttl;
+        if let Err(error) = inner
+            .guarded
+            .begin_write(key, token, ttl, &mut budget)
+            .await
+        {
+            // Those that were placed, and this one if it arrives late, expire by themselves; ending them sooner is a kindness.
+            Inner::detached(async move { end(&intents).await });
+            return Err(Error::Refused(error));
+        }
+    }
+    Ok(intents)
+}
+
+/// Ends writes. Where that cannot be told to the backend an invalidation is kept, and the intent expires by itself.
+pub(super) async fn end(intents: &[Intent]) {
+    for intent in intents {
+        let inner = &intent.cache.inner;
+        inner.epochs.advance(std::slice::from_ref(&intent.key));
+        if inner
+            .guarded
+            .end_write(&intent.key, intent.token)
+            .await
+            .is_err()
+        {
+            report(
+                inner
+                    .guarded
+                    .invalidate(std::slice::from_ref(&intent.key))
+                    .await,
+            );
+        }
+    }
+}
+
+/// Renews intents for as long as it is polled.
+pub(super) async fn renew(intents: &[Intent]) {
+    let Some(first) = intents.first() else { return };
+    let period = first.cache.inner.settings.intent_ttl / 3;
+    loop {
+        first.cache.inner.clock.sleep(period).await;
+        for intent in intents {
+            let inner = &intent.cache.inner;
+            let _ = inner
+                .guarded
+                .renew_write(&intent.key, intent.token, inner.settings.intent_ttl)
+                .await;
+        }
+    }
+}
+
+/// A strict body that did not come to its end: the value goes, the intent stays until it expires.
+struct InvalidateUnlessEnded<'a> {
+    cache: &'a Cache,
+    keys: &'a Keys,
+    ended: bool,
+}
+
+impl Drop for InvalidateUnlessEnded<'_> {
+    fn drop(&mut self) {
+        if !self.ended {
+            let (cache, keys) = (self.cache.clone(), self.keys.clone());
+            Inner::detached(async move {
+                report(cache.inner.invalidate(keys.as_slice()).await);
+            });
+        }
+    }
+}

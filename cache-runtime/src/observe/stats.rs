@@ -1,0 +1,136 @@
+//! The figures as a user reads them.
+
+use std::time::Duration;
+
+use super::{Count, FunctionState};
+use crate::spec::Spec;
+
+/// What one cache did since it was built.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Stats {
+    /// The functions that used this cache, in the order of their first call in the process.
+    pub functions: Vec<FunctionStats>,
+    /// The state of the backend.
+    pub backend: BackendStats,
+}
+
+impl Stats {
+    /// The figures of one function, all zero if it has not been called on this cache.
+    ///
+    /// ```
+    /// use cache_runtime::{Cache, cached};
+    ///
+    /// #[cached(key = "double:<n>")]
+    /// async fn double(n: u64) -> u64 { 2 * n }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), cache_runtime::Error> {
+    /// let cache = Cache::builder().build().await?;
+    /// cache.scope(async { double(1).await; double(1).await; }).await;
+    /// let stats = cache.stats().function(double::SPEC);
+    /// assert_eq!((stats.hits, stats.misses, stats.loads), (1, 1, 1));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn function(&self, spec: &'static Spec) -> FunctionStats {
+        let found = self
+            .functions
+            .iter()
+            .find(|function| std::ptr::eq(function.spec, spec));
+        found.cloned().unwrap_or_else(|| FunctionStats::zero(spec))
+    }
+
+    /// The figures of the function of this name; the first, if several modules have one.
+    #[must_use]
+    pub fn named(&self, name: &str) -> Option<&FunctionStats> {
+        self.functions
+            .iter()
+            .find(|function| function.spec.name() == name)
+    }
+}
+
+/// What one function did on one cache. Every call is a hit or a miss.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct FunctionStats {
+    /// The function.
+    pub spec: &'static Spec,
+    /// Calls answered from the cache.
+    pub hits: u64,
+    /// Calls that were not.
+    pub misses: u64,
+    /// Times the function's body ran.
+    pub loads: u64,
+    /// Of the loads, those that returned `Err`.
+    pub load_errors: u64,
+    /// The time that loads took, summed.
+    pub load_time: Duration,
+    /// Of the misses, those answered by another caller's load.
+    pub coalesced: u64,
+    /// Loads whose value was not stored because the key was invalidated or written meanwhile.
+    pub rejected_fills: u64,
+    /// Operations of the backend or the codec that failed during calls; the callers got their loader's result all the same.
+    pub errors: u64,
+    /// Entries found that could not be used: another type or schema, another program's bytes.
+    pub unreadable: u64,
+}
+
+impl FunctionStats {
+    fn zero(spec: &'static Spec) -> Self {
+        Self {
+            spec,
+            hits: 0,
+            misses: 0,
+            loads: 0,
+            load_errors: 0,
+            load_time: Duration::ZERO,
+            coalesced: 0,
+            rejected_fills: 0,
+            errors: 0,
+            unreadable: 0,
+        }
+    }
+
+    pub(crate) fn of(function: &FunctionState) -> Self {
+        let sum = |count| function.counters.sum(count);
+        Self {
+            spec: function.spec,
+            hits: sum(Count::Hits),
+            misses: sum(Count::Misses),
+            loads: sum(Count::Loads),
+            load_errors: sum(Count::LoadErrors),
+            load_time: Duration::from_micros(sum(Count::LoadMicros)),
+            coalesced: sum(Count::Coalesced),
+            rejected_fills: sum(Count::RejectedFills),
+            errors: sum(Count::Errors),
+            unreadable: sum(Count::Unreadable),
+        }
+    }
+
+    /// Hits among all calls, from 0 to 1; 0 before the first call.
+    #[must_use]
+    pub fn hit_ratio(&self) -> f64 {
+        let calls = self.hits + self.misses;
+        if calls == 0 {
+            0.0
+        } else {
+            self.hits as f64 / calls as f64
+        }
+    }
+}
+
+/// The state of the backend.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct BackendStats {
+    /// Which backend it is.
+    pub name: &'static str,
+    /// Whether the circuit breaker is open: calls go to their loaders at once.
+    pub breaker_open: bool,
+    /// How often the breaker opened.
+    pub breaker_openings: u64,
+    /// Keys whose invalidation waits for the backend's return.
+    pub undelivered_invalidations: usize,
+}

@@ -1,0 +1,424 @@
+//! Cache-aside: hit, or load, store and return.
+//!
+//! The protocol is that of leases (Nishtala et al., "Scaling Memcache at Facebook", NSDI 2013), with a token for each load rather than for
+//! each client, and with write intents (Ghandeharizadeh et al., "Strong consistency in cache augmented SQL systems", Middleware 2014) for strict writers.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use crate::backend::{Lease, LeaseMode, Stored, Token};
+use crate::cache::{self, Cache, Current, Inner, Place};
+use crate::error::BackendError;
+use crate::guard::Budget;
+use crate::invalidation::transaction::Transaction;
+use crate::key::Key;
+use crate::observe::{Count, FunctionState};
+use crate::pattern::entries::{self, CacheValue};
+use crate::pattern::loading::{Held, Loading, PendingLease};
+use crate::shape::Shape;
+use crate::spec::{Consistency, Spec, Stampede};
+use crate::stampede::flight::{Boarding, Flight, Join, Landing, Seat, Ticket};
+
+/// A caller asks this often before it stops waiting for others and loads for itself, storing nothing. It takes a key that is
+/// invalidated over and over, faster than it can be loaded, to get there.
+const ROUNDS: usize = 16;
+
+/// A caller whose leader failed with an error that cannot be handed on leads or joins one more load; if that fails too it
+/// loads for itself. So the last of many callers of a failing loader waits for three loads, not for one after another.
+const FAILED_FLIGHTS: usize = 2;
+
+/// What the runtime answers to a call: the result, or the order to load it.
+#[derive(Debug)]
+pub enum Answer<S: Shape> {
+    /// The call's result.
+    Ready(S::Output),
+    /// The caller runs its body under this. In a box, so that a hit does not carry its size about.
+    Load(Box<Loading<S>>),
+}
+
+/// Looks the key up and, on a miss, finds out who loads it.
+///
+/// A hit in this process is answered before the future is first polled, and the future is then no more than the answer. The key is
+/// borrowed for the same reason: a hit moves neither its key, whose bytes were written a moment ago, nor the state of a miss.
+#[inline]
+pub fn read<S>(
+    spec: &'static Spec,
+    given: Option<Cache>,
+    key: &Key,
+    shape: S,
+) -> impl Future<Output = Answer<S>> + use<S>
+where
+    S: Shape,
+    S::Value: CacheValue,
+{
+    let Place {
+        cache,
+        transaction,
+        refresh,
+    } = cache::place(Some(spec));
+    let cache = given.map_or(cache, Current::Own);
+    let mut seen = Seen::NotAsked;
+    if refresh {
+        seen = Seen::Unusable;
+    } else if transaction.is_none()
+        && let Some(local) = cache.inner.guarded.get_now(key)
+    {
+        seen = Seen::Nothing;
+        if let Some(stored) = local {
+            let function = cache.inner.functions.of(spec);
+            if let Some(value) = entries::read(shape, function, stored) {
+                function.counters.one(Count::Hits);
+                return Reading::Now(Some(Answer::Ready(shape.value(value))));
+            }
+            seen = Seen::Unusable;
+        }
+    }
+    Reading::Later(Box::pin(later(
+        Call::new(cache.into_owned(), spec, key.clone(), shape, seen),
+        transaction,
+    )))
+}
+
+/// The answer, or the future of it.
+enum Reading<A, F> {
+    Now(Option<A>),
+    Later(Pin<Box<F>>),
+}
+
+// Nothing in it is pinned but what is behind its own box.
+impl<A, F> Unpin for Reading<A, F> {}
+
+impl<A, F: Future<Output = A>> Future for Reading<A, F> {
+    type Output = A;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<A> {
+        match self.get_mut() {
+            Self::Now(answer) => answer.take().map_or(Poll::Pending, Poll::Ready),
+            Self::Later(future) => future.as_mut().poll(cx),
+        }
+    }
+}
+
+/// What a look into this process found.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Seen {
+    /// The answer is elsewhere.
+    NotAsked,
+    Nothing,
+    /// A value that is not to be used: of another type, or to be refreshed.
+    Unusable,
+}
+
+async fn later<S>(mut call: Call<S>, transaction: Option<Arc<Transaction>>) -> Answer<S>
+where
+    S: Shape,
+    S::Value: CacheValue,
+{
+    if transaction.is_some_and(|transaction| transaction.has_noted(&call.cache, &call.key)) {
+        return call.lead(Held::Nothing);
+    }
+    let mut away = None;
+    if call.seen == Seen::NotAsked {
+        match call
+            .cache
+            .inner
+            .guarded
+            .get(&call.key, &mut call.budget)
+            .await
+        {
+            Ok(None) => {}
+            Ok(Some(stored)) => {
+                if let Some(value) = entries::read(call.shape, call.function(), stored) {
+                    call.function().counters.one(Count::Hits);
+                    return Answer::Ready(call.shape.value(value));
+                }
+                call.seen = Seen::Unusable;
+            }
+            Err(error) => away = Some(error),
+        }
+    }
+    // In a box of its own, so that a remote hit does not allocate for it.
+    Box::pin(call.miss(away)).await
+}
+
+/// One call that was not answered at once.
+pub(crate) struct Call<S> {
+    pub(crate) cache: Cache,
+    pub(crate) spec: &'static Spec,
+    pub(crate) key: Key,
+    pub(crate) shape: S,
+    began: Ticket,
+    seen: Seen,
+    budget: Budget,
+}
+
+/// What one round of asking came to.
+enum Round<S: Shape> {
+    Done(Answer<S>),
+    Load(Held),
+    /// Somebody else's load ended without an answer for this caller.
+    Again,
+    /// Somebody else's load failed, with an error that this caller cannot have.
+    Failed,
+    /// The backend did not answer.
+    Away(BackendError),
+}
+
+impl<S> Call<S>
+where
+    S: Shape,
+    S::Value: CacheValue,
+{
+    fn new(cache: Cache, spec: &'static Spec, key: Key, shape: S, seen: Seen) -> Self {
+        let budget = cache.inner.guarded.budget();
+        Self {
+            cache,
+            spec,
+            key,
+            shape,
+            began: Ticket::draw(),
+            seen,
+            budget,
+        }
+    }
+
+    fn inner(&self) -> &Inner {
+        &self.cache.inner
+    }
+
+    pub(crate) fn function(&self) -> &FunctionState {
+        self.inner().functions.of(self.spec)
+    }
+
+    async fn miss(mut self, away: Option<BackendError>) -> Answer<S> {
+        let mut failed_flights = 0;
+        let mut away = away;
+        for _ in 0..ROUNDS {
+            let round = if let Some(error) = away.take() {
+                self.function().counters.one(Count::Errors);
+                tracing::debug!(function = self.spec.name(), key = %self.key, %error, "loading without the cache");
+                self.without_backend().await
+            } else if self.spec.consistency_level() == Consistency::Eventual
+                && self.spec.stampede_mode() == Stampede::Lock
+            {
+                self.by_key_alone().await
+            } else {
+                self.by_lease().await
+            };
+            match round {
+                Round::Done(answer) => return answer,
+                Round::Load(held) => return self.lead(held),
+                Round::Again => {}
+                Round::Failed => {
+                    failed_flights += 1;
+                    if failed_flights >= FAILED_FLIGHTS {
+                        break;
+                    }
+                }
+                Round::Away(error) => away = Some(error),
+            }
+        }
+        self.lead(Held::Nothing)
+    }
+
+    fn lead(self, held: Held) -> Answer<S> {
+        self.function().counters.one(Count::Misses);
+        Answer::Load(Box::new(Loading::new(self, held)))
+    }
+
+    fn hit(&self, value: S::Value) -> Round<S> {
+        self.function().counters.one(Count::Hits);
+        Round::Done(Answer::Ready(self.shape.value(value)))
+    }
+
+    /// One load at a time in this process whatever the backend says, and any of them will do.
+    async fn by_key_alone(&mut self) -> Round<S> {
+        match self.inner().flights.board(&self.key, Join::KeyAlone) {
+            Boarding::Join(flight) => self.join(&flight).await,
+            Boarding::Lead(seat) => match self.by_lease().await {
+                // The lease, if there is one, only keeps other processes waiting; the flight is the one by key.
+                Round::Load(Held::Lease { lease, seat: own }) => {
+                    drop(own);
+                    Round::Load(Held::Lease { lease, seat })
+                }
+                Round::Load(_) => Round::Load(Held::Seat(seat)),
+                other => other,
+            },
+        }
+    }
+
+    /// Asks the backend who loads.
+    async fn by_lease(&mut self) -> Round<S> {
+        let token = Token::fresh();
+        // Boarded before the backend is asked: a task that is told "busy, by this token" finds the flight.
+        let Boarding::Lead(seat) = self.inner().flights.board(&self.key, Join::Token(token)) else {
+            return Round::Again;
+        };
+        let lease = PendingLease::new(&self.cache, &self.key, token);
+        let mode = if self.seen == Seen::Unusable {
+            LeaseMode::Refresh
+        } else {
+            LeaseMode::IfMissing
+        };
+        let ttl = self.inner().settings.lease_ttl;
+        let answer = self
+            .cache
+            .inner
+            .guarded
+            .lease(&self.key, token, ttl, mode, &mut self.budget)
+            .await;
+        match answer {
+            Err(error) => {
+                // It may have been granted all the same: only after a timeout is there somebody to tell.
+                lease.drop_after(&error);
+                Round::Away(error)
+            }
+            Ok(Lease::Granted) => Round::Load(Held::Lease {
+                lease: lease.granted(),
+                seat,
+            }),
+            Ok(Lease::Hit(stored)) => {
+                lease.not_granted();
+                drop(seat);
+                self.found(stored)
+            }
+            Ok(Lease::Busy(holder)) => {
+                lease.not_granted();
+                drop(seat);
+                match self.spec.stampede_mode() {
+                    Stampede::None => Round::Load(Held::Nothing),
+                    Stampede::Lock => self.await_holder(holder).await,
+                }
+            }
+            Ok(Lease::Bypass(generation)) => {
+                lease.not_granted();
+                drop(seat);
+                self.beside_a_write(generation).await
+            }
+        }
+    }
+
+    fn found(&mut self, stored: Stored) -> Round<S> {
+        match entries::read(self.shape, self.function(), stored) {
+            Some(value) => self.hit(value),
+            None => {
+                self.seen = Seen::Unusable;
+                Round::Again
+            }
+        }
+    }
+
+    /// Another load holds the lease: it is in this process, or somebody here already follows it, or this caller does.
+    async fn await_holder(&mut self, holder: Token) -> Round<S> {
+        match self.inner().flights.board(&self.key, Join::Token(holder)) {
+            Boarding::Join(flight) => self.join(&flight).await,
+            Boarding::Lead(seat) => self.follow(holder, seat).await,
+        }
+    }
+
+    /// Waits for a load of another process and hands its value to everybody here who was told of the same lease.
+    async fn follow(&mut self, holder: Token, seat: Seat) -> Round<S> {
+        let patience = self.inner().settings.lease_ttl;
+        if let Err(error) = self.inner().guarded.wait(&self.key, holder, patience).await {
+            return Round::Away(error);
+        }
+        // The wait was the loader's time, not the backend's.
+        self.budget = self.inner().guarded.budget();
+        let stored = match self
+            .cache
+            .inner
+            .guarded
+            .get(&self.key, &mut self.budget)
+            .await
+        {
+            Ok(Some(stored)) if self.seen != Seen::Unusable => stored,
+            Ok(_) => return Round::Again,
+            Err(error) => return Round::Away(error),
+        };
+        match entries::read(self.shape, self.function(), stored) {
+            Some(value) => {
+                seat.land(Landing::Value(self.shape.keep(value.clone())));
+                self.hit(value)
+            }
+            None => {
+                self.seen = Seen::Unusable;
+                Round::Again
+            }
+        }
+    }
+
+    /// A write is in progress: load, store nothing.
+    async fn beside_a_write(&mut self, generation: Token) -> Round<S> {
+        match (self.spec.stampede_mode(), self.spec.consistency_level()) {
+            (Stampede::None, _) => Round::Load(Held::Nothing),
+            // Within one generation the row may change at any moment, and a load of another process may have seen it: only
+            // a load that begins from now on is sure to see no less.
+            (Stampede::Lock, Consistency::Strict) => self.join_later().await,
+            (Stampede::Lock, _) => self.board(Join::Token(generation)).await,
+        }
+    }
+
+    /// The backend cannot be asked: one load at a time in this process, and nothing is stored.
+    async fn without_backend(&mut self) -> Round<S> {
+        match (self.spec.stampede_mode(), self.spec.consistency_level()) {
+            (Stampede::None, _) => Round::Load(Held::Nothing),
+            (Stampede::Lock, Consistency::Strict) => self.join_later().await,
+            (Stampede::Lock, _) => {
+                self.board(Join::Away(self.inner().epochs.of(&self.key)))
+                    .await
+            }
+        }
+    }
+
+    async fn board(&mut self, join: Join) -> Round<S> {
+        match self.inner().flights.board(&self.key, join) {
+            Boarding::Lead(seat) => Round::Load(Held::Seat(seat)),
+            Boarding::Join(flight) => self.join(&flight).await,
+        }
+    }
+
+    /// Joins only a load that began after this call did; waits for an earlier one to end first, so that they stay one at a time.
+    async fn join_later(&mut self) -> Round<S> {
+        loop {
+            match self.inner().flights.board(&self.key, Join::Later) {
+                Boarding::Lead(seat) => return Round::Load(Held::Seat(seat)),
+                Boarding::Join(flight) if flight.began_after(self.began) => {
+                    return self.join(&flight).await;
+                }
+                Boarding::Join(flight) => {
+                    flight.landing().await;
+                }
+            }
+        }
+    }
+
+    /// Waits for a load of this process and takes its result.
+    async fn join(&mut self, flight: &Flight) -> Round<S> {
+        let landing = flight.landing().await;
+        self.budget = self.inner().guarded.budget();
+        let answer = match landing {
+            // A value of another type: some other function claims this key. It cannot be shared.
+            Landing::Value(shared) => match self.shape.hand_out(shared) {
+                Some(value) => self.shape.value(value),
+                None => return Round::Load(Held::Nothing),
+            },
+            Landing::Absent => match self.shape.absent() {
+                Some(absent) => absent,
+                None => return Round::Load(Held::Nothing),
+            },
+            Landing::Error(error) => match self.shape.unshare(&error) {
+                Some(error) => self.shape.failed(error),
+                None => return Round::Failed,
+            },
+            Landing::Failed => return Round::Failed,
+            Landing::Again => return Round::Again,
+        };
+        let counters = &self.function().counters;
+        counters.one(Count::Misses);
+        counters.one(Count::Coalesced);
+        Round::Done(Answer::Ready(answer))
+    }
+}

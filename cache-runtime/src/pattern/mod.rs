@@ -1,0 +1,7 @@
+//! The patterns: what a call of an annotated function does.
+
+pub(crate) mod aside;
+pub(crate) mod entries;
+mod loading;
+
+pub use loading::Loading;

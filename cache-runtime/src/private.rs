@@ -1,0 +1,47 @@
+//! What generated code names, and nothing else does. No promise is made of it.
+
+pub use crate::cache::Cache;
+pub use crate::error::Error;
+pub use crate::invalidation::{Keys, StrictError, write, write_strict};
+pub use crate::key::{Key, KeyElements, KeyPart, KeyWriter};
+pub use crate::pattern::Loading;
+pub use crate::pattern::aside::{Answer, read};
+pub use crate::pattern::entries::CacheValue;
+pub use crate::shape::{IntoOutput, Kept, Probe, Shape};
+pub use crate::spec::{CodecKind, Consistency, Spec, Stampede, WriterSpec};
+
+/// The traits through which [`Probe`] finds a return type's shape.
+pub mod via {
+    pub use crate::shape::{
+        ViaAny as _, ViaArc as _, ViaOption as _, ViaPlain as _, ViaResult as _,
+        ViaResultOption as _, ViaSharedResult as _, ViaSharedResultOption as _,
+    };
+}
+
+/// What the companion of a function forwards to.
+pub mod companion {
+    pub use crate::companion::{invalidate, peek, put, refresh};
+}
+
+/// The other end of the `return` that gives a body its type.
+pub fn never<R>() -> R {
+    unreachable!("the edge exists for the type checker")
+}
+
+/// The cache named by `cache = …`.
+pub fn given<C: AsRef<Cache> + ?Sized>(cache: &C) -> Option<Cache> {
+    Some(cache.as_ref().clone())
+}
+
+/// No cache was named.
+#[must_use]
+pub const fn current() -> Option<Cache> {
+    None
+}
+
+/// Says at the user's return type whether it can be cached.
+pub fn assert_value<S: Shape>(_: &S)
+where
+    S::Value: CacheValue,
+{
+}

@@ -1,0 +1,32 @@
+//! Polls one future beside another, without the machinery of a macro.
+
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::task::Poll;
+
+/// Returns when either is done.
+pub(crate) async fn first<A: Future, B: Future>(mut a: Pin<&mut A>, mut b: Pin<&mut B>) {
+    poll_fn(|cx| {
+        if a.as_mut().poll(cx).is_ready() || b.as_mut().poll(cx).is_ready() {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    })
+    .await;
+}
+
+/// Runs `side` beside `main` for as long as `main` takes. `side` is not polled before `main` has to wait.
+pub(crate) async fn beside<M: Future>(main: M, side: impl Future<Output = ()>) -> M::Output {
+    let mut main = pin!(main);
+    let mut side = pin!(side);
+    let mut side_done = false;
+    poll_fn(|cx| {
+        let output = main.as_mut().poll(cx);
+        if output.is_pending() && !side_done {
+            side_done = side.as_mut().poll(cx).is_ready();
+        }
+        output
+    })
+    .await
+}

@@ -1,0 +1,344 @@
+//! What an annotation says, as data: the static description that the macros write and everything else reads.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+/// Which of the four patterns a function follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Pattern {
+    /// Cache-aside: hit, or load, store and return. Writers invalidate.
+    Aside,
+}
+
+/// How far a cached function goes to keep an old value from being stored or served.
+///
+/// What can still be stale in the worst case:
+///
+/// | level | stale | for how long |
+/// | --- | --- | --- |
+/// | `Eventual` | a load that began before an invalidation may store its value after it | until the TTL |
+/// | `Fenced` | only if a process or server is lost between the commit and the invalidation | until the TTL, or until the retry queue delivers it |
+/// | `Strict` | nothing while the server keeps what it acknowledged | after a crash readers bypass the cache until the intent expires |
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum Consistency {
+    /// A fill stores unconditionally and callers join a load by key alone.
+    Eventual,
+    /// A fill stores only under the lease that its load took, and an invalidation ends every lease. The default.
+    #[default]
+    Fenced,
+    /// As `Fenced`; writers announce themselves before their body runs and readers load for themselves meanwhile.
+    Strict,
+}
+
+/// What a miss does when others miss the same key at the same time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum Stampede {
+    /// One load at a time: in the process by a flight that every waiter joins, across processes by the lease.
+    #[default]
+    Lock,
+    /// Every miss loads for itself.
+    None,
+}
+
+/// How the bytes of a remote entry are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum CodecKind {
+    /// bincode 2.0.1, standard configuration. Needs the feature `bincode`.
+    Bincode,
+    /// postcard 1. Needs the feature `postcard`.
+    Postcard,
+    /// MessagePack with named fields. Needs the feature `msgpack`.
+    MsgPack,
+    /// JSON. Needs the feature `json`.
+    Json,
+}
+
+impl CodecKind {
+    /// The name that `codec = "…"` takes.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Bincode => "bincode",
+            Self::Postcard => "postcard",
+            Self::MsgPack => "msgpack",
+            Self::Json => "json",
+        }
+    }
+}
+
+/// Everything that an annotation says of a function, known at compile time.
+///
+/// The macros make one for each annotated function; a free function shows its own as `load_user::SPEC`.
+#[derive(Debug)]
+pub struct Spec {
+    name: &'static str,
+    module: &'static str,
+    file: &'static str,
+    line: u32,
+    template: &'static str,
+    pattern: Pattern,
+    ttl: Option<Duration>,
+    stampede: Stampede,
+    consistency: Consistency,
+    codec: Option<CodecKind>,
+    schema: u32,
+    id: FunctionId,
+}
+
+impl Spec {
+    /// A description with every argument at its default. `template` is the key template as the user wrote it,
+    /// or for a default key the function's path and argument names.
+    #[must_use]
+    pub const fn new(
+        name: &'static str,
+        module: &'static str,
+        file: &'static str,
+        line: u32,
+        template: &'static str,
+    ) -> Self {
+        Self {
+            name,
+            module,
+            file,
+            line,
+            template,
+            pattern: Pattern::Aside,
+            ttl: None,
+            stampede: Stampede::Lock,
+            consistency: Consistency::Fenced,
+            codec: None,
+            schema: 0,
+            id: FunctionId::unset(),
+        }
+    }
+
+    /// Sets the TTL, in milliseconds.
+    #[must_use]
+    pub const fn ttl_ms(mut self, ms: u64) -> Self {
+        self.ttl = Some(Duration::from_millis(ms));
+        self
+    }
+
+    /// Sets the stampede mode.
+    #[must_use]
+    pub const fn stampede(mut self, mode: Stampede) -> Self {
+        self.stampede = mode;
+        self
+    }
+
+    /// Sets the consistency level.
+    #[must_use]
+    pub const fn consistency(mut self, level: Consistency) -> Self {
+        self.consistency = level;
+        self
+    }
+
+    /// Sets the codec of remote entries.
+    #[must_use]
+    pub const fn codec(mut self, codec: CodecKind) -> Self {
+        self.codec = Some(codec);
+        self
+    }
+
+    /// Sets the schema number, which is part of each remote entry's fingerprint.
+    #[must_use]
+    pub const fn schema(mut self, schema: u32) -> Self {
+        self.schema = schema;
+        self
+    }
+
+    /// The function's name.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// The module path of the function.
+    #[must_use]
+    pub const fn module(&self) -> &'static str {
+        self.module
+    }
+
+    /// The source file of the annotation.
+    #[must_use]
+    pub const fn file(&self) -> &'static str {
+        self.file
+    }
+
+    /// The line of the annotation.
+    #[must_use]
+    pub const fn line(&self) -> u32 {
+        self.line
+    }
+
+    /// The key template, as written.
+    #[must_use]
+    pub const fn template(&self) -> &'static str {
+        self.template
+    }
+
+    /// The pattern.
+    #[must_use]
+    pub const fn pattern(&self) -> Pattern {
+        self.pattern
+    }
+
+    /// The TTL, or `None` for the cache's default.
+    #[must_use]
+    pub const fn ttl(&self) -> Option<Duration> {
+        self.ttl
+    }
+
+    /// The stampede mode.
+    #[must_use]
+    pub const fn stampede_mode(&self) -> Stampede {
+        self.stampede
+    }
+
+    /// The consistency level.
+    #[must_use]
+    pub const fn consistency_level(&self) -> Consistency {
+        self.consistency
+    }
+
+    /// The codec, or `None` for the cache's default.
+    #[must_use]
+    pub const fn codec_kind(&self) -> Option<CodecKind> {
+        self.codec
+    }
+
+    /// The schema number.
+    #[must_use]
+    pub const fn schema_number(&self) -> u32 {
+        self.schema
+    }
+
+    pub(crate) fn id(&self) -> usize {
+        self.id.get()
+    }
+}
+
+/// A small dense number for each annotated function of the process, given at its first use,
+/// so that a cache finds a function's counters by an index rather than by a lookup.
+#[derive(Debug)]
+struct FunctionId(AtomicU32);
+
+impl FunctionId {
+    const fn unset() -> Self {
+        Self(AtomicU32::new(0))
+    }
+
+    fn get(&self) -> usize {
+        match self.0.load(Ordering::Relaxed) {
+            0 => self.assign(),
+            id => id as usize - 1,
+        }
+    }
+
+    #[cold]
+    fn assign(&self) -> usize {
+        static NEXT: AtomicU32 = AtomicU32::new(1);
+        let fresh = NEXT.fetch_add(1, Ordering::Relaxed);
+        match self
+            .0
+            .compare_exchange(0, fresh, Ordering::Relaxed, Ordering::Relaxed)
+        {
+            Ok(_) => fresh as usize - 1,
+            Err(first) => first as usize - 1,
+        }
+    }
+}
+
+/// What `#[invalidates]` says of a function, known at compile time.
+#[derive(Debug)]
+pub struct WriterSpec {
+    name: &'static str,
+    module: &'static str,
+    file: &'static str,
+    line: u32,
+    templates: &'static [&'static str],
+    only_ok: bool,
+    consistency: Consistency,
+}
+
+impl WriterSpec {
+    /// A description with every argument at its default.
+    #[must_use]
+    pub const fn new(
+        name: &'static str,
+        module: &'static str,
+        file: &'static str,
+        line: u32,
+        templates: &'static [&'static str],
+    ) -> Self {
+        Self {
+            name,
+            module,
+            file,
+            line,
+            templates,
+            only_ok: false,
+            consistency: Consistency::Fenced,
+        }
+    }
+
+    /// Limits the invalidation to calls that return `Ok` (or, for other return types, that return at all).
+    #[must_use]
+    pub const fn only_ok(mut self) -> Self {
+        self.only_ok = true;
+        self
+    }
+
+    /// Sets the consistency level.
+    #[must_use]
+    pub const fn consistency(mut self, level: Consistency) -> Self {
+        self.consistency = level;
+        self
+    }
+
+    /// The function's name.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// The module path of the function.
+    #[must_use]
+    pub const fn module(&self) -> &'static str {
+        self.module
+    }
+
+    /// The source file of the annotation.
+    #[must_use]
+    pub const fn file(&self) -> &'static str {
+        self.file
+    }
+
+    /// The line of the annotation.
+    #[must_use]
+    pub const fn line(&self) -> u32 {
+        self.line
+    }
+
+    /// The templates, as written.
+    #[must_use]
+    pub const fn templates(&self) -> &'static [&'static str] {
+        self.templates
+    }
+
+    /// Whether only successful calls invalidate.
+    #[must_use]
+    pub const fn is_only_ok(&self) -> bool {
+        self.only_ok
+    }
+
+    /// The consistency level.
+    #[must_use]
+    pub const fn consistency_level(&self) -> Consistency {
+        self.consistency
+    }
+}

@@ -1,0 +1,200 @@
+//! Single-flight in the process: one load that others wait for.
+//!
+//! A flight is keyed by the entry's key *and* by what the backend answered when its caller asked ([`Join`]): a caller that
+//! arrives after an invalidation is told another token and so never joins a load from before it.
+
+use std::collections::HashMap;
+use std::collections::hash_map;
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use tokio::sync::Notify;
+
+use crate::backend::{SharedValue, Token};
+use crate::key::Key;
+use crate::shape::SharedError;
+
+const SHARDS: usize = 64;
+
+/// Whose load a caller may join.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Join {
+    /// The load under this lease, or the loads of this generation of writes.
+    Token(Token),
+    /// Any load of the key (`eventual`).
+    KeyAlone,
+    /// While the backend cannot be asked: a load since this process's last invalidation of the key.
+    Away(u64),
+    /// A load that began after the caller did (`strict`, where the backend's answer is not enough).
+    Later,
+}
+
+/// How a flight ended.
+#[derive(Clone)]
+pub(crate) enum Landing {
+    Value(SharedValue),
+    Absent,
+    Error(SharedError),
+    /// It failed, with an error that cannot be handed on.
+    Failed,
+    /// Its leader was dropped or panicked, or lost its turn: ask again.
+    Again,
+}
+
+impl fmt::Debug for Landing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Value(_) => "Value",
+            Self::Absent => "Absent",
+            Self::Error(_) => "Error",
+            Self::Failed => "Failed",
+            Self::Again => "Again",
+        })
+    }
+}
+
+/// A moment in the order in which calls and flights of this process began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Ticket(u64);
+
+impl Ticket {
+    pub(crate) fn draw() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self(NEXT.fetch_add(1, Ordering::SeqCst))
+    }
+}
+
+/// A load under way.
+#[derive(Debug)]
+pub(crate) struct Flight {
+    began: Ticket,
+    landing: OnceLock<Landing>,
+    landed: Notify,
+}
+
+impl Flight {
+    /// Whether the load began after the caller did.
+    pub(crate) fn began_after(&self, caller: Ticket) -> bool {
+        self.began > caller
+    }
+
+    /// Waits for the end.
+    pub(crate) async fn landing(&self) -> Landing {
+        loop {
+            let landed = self.landed.notified();
+            if let Some(landing) = self.landing.get() {
+                return landing.clone();
+            }
+            landed.await;
+        }
+    }
+}
+
+type Departures = HashMap<(Key, Join), Arc<Flight>>;
+
+/// The flights of one cache.
+pub(crate) struct Flights {
+    shards: Box<[Mutex<Departures>]>,
+    hasher: RandomState,
+}
+
+impl fmt::Debug for Flights {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Flights")
+    }
+}
+
+/// What a caller got.
+#[derive(Debug)]
+pub(crate) enum Boarding {
+    /// Nobody is flying: the caller leads.
+    Lead(Seat),
+    /// Somebody is.
+    Join(Arc<Flight>),
+}
+
+impl Flights {
+    pub(crate) fn new() -> Arc<Self> {
+        let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
+        Arc::new(Self {
+            shards,
+            hasher: RandomState::new(),
+        })
+    }
+
+    /// A std mutex: held for one map operation, never across an await, and nothing of a user's runs under it.
+    fn shard(&self, key: &Key) -> MutexGuard<'_, Departures> {
+        let index = self.hasher.hash_one(key) as usize % SHARDS;
+        self.shards[index]
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Joins the flight, or begins it.
+    pub(crate) fn board(self: &Arc<Self>, key: &Key, join: Join) -> Boarding {
+        let mut shard = self.shard(key);
+        match shard.entry((key.clone(), join)) {
+            hash_map::Entry::Occupied(under_way) => Boarding::Join(Arc::clone(under_way.get())),
+            hash_map::Entry::Vacant(free) => {
+                let flight = Arc::new(Flight {
+                    began: Ticket::draw(),
+                    landing: OnceLock::new(),
+                    landed: Notify::new(),
+                });
+                free.insert(Arc::clone(&flight));
+                Boarding::Lead(Seat {
+                    flights: Arc::clone(self),
+                    key: key.clone(),
+                    join,
+                    flight,
+                })
+            }
+        }
+    }
+}
+
+/// The leader's place. However it is given up, those who wait are woken.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    flights: Arc<Flights>,
+    key: Key,
+    join: Join,
+    flight: Arc<Flight>,
+}
+
+impl Seat {
+    /// Ends the flight for everybody.
+    pub(crate) fn land(self, landing: Landing) {
+        // Set before the drop, which would say `Again`.
+        let _ = self.flight.landing.set(landing);
+    }
+
+    /// Ends the flight; what it ended with is only made if somebody is there to have it.
+    pub(crate) fn land_for_others(self, landing: impl FnOnce() -> Landing) {
+        // Taken out of the table first, so that nobody can join between the look and the landing.
+        drop(self.depart());
+        // The leader's own reference is one.
+        if Arc::strong_count(&self.flight) > 1 {
+            let _ = self.flight.landing.set(landing());
+        }
+    }
+
+    /// Takes the flight out of the table, unless it has left already: another of the same name may be there by now.
+    fn depart(&self) -> Option<Arc<Flight>> {
+        let mut shard = self.flights.shard(&self.key);
+        let hash_map::Entry::Occupied(entry) = shard.entry((self.key.clone(), self.join)) else {
+            return None;
+        };
+        Arc::ptr_eq(entry.get(), &self.flight).then(|| entry.remove())
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        drop(self.depart());
+        let _ = self.flight.landing.set(Landing::Again);
+        self.flight.landed.notify_waiters();
+    }
+}

@@ -1,0 +1,13 @@
+//! An argument that does not exist, close to none.
+
+use cache_runtime::cached;
+
+struct Db;
+
+#[cached(key = "user:<id>", banana = 300)]
+async fn load_user(db: &Db, id: u64) -> Result<Option<String>, String> {
+    let _ = db;
+    Ok(Some(id.to_string()))
+}
+
+fn main() {}

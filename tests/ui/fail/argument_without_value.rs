@@ -1,0 +1,13 @@
+//! An argument that lacks its value.
+
+use cache_runtime::cached;
+
+struct Db;
+
+#[cached(key = "user:<id>", ttl)]
+async fn load_user(db: &Db, id: u64) -> Result<Option<String>, String> {
+    let _ = db;
+    Ok(Some(id.to_string()))
+}
+
+fn main() {}

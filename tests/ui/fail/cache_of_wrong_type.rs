@@ -1,0 +1,13 @@
+//! A `cache` that is no cache.
+
+use cache_runtime::cached;
+
+struct Db;
+
+#[cached(key = "user:<id>", cache = db)]
+async fn load_user(db: &Db, id: u64) -> Result<Option<String>, String> {
+    let _ = db;
+    Ok(Some(id.to_string()))
+}
+
+fn main() {}

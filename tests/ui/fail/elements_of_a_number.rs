@@ -1,0 +1,11 @@
+//! The elements of something that has none.
+
+use cache_runtime::invalidates;
+
+#[invalidates("user:<id[]>")]
+async fn rename_user(id: u64, name: &str) -> Result<(), String> {
+    let _ = (id, name);
+    Ok(())
+}
+
+fn main() {}

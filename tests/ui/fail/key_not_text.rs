@@ -1,0 +1,13 @@
+//! A key that is not a template.
+
+use cache_runtime::cached;
+
+struct Db;
+
+#[cached(key = user_key(id))]
+async fn load_user(db: &Db, id: u64) -> Result<Option<String>, String> {
+    let _ = db;
+    Ok(Some(id.to_string()))
+}
+
+fn main() {}

@@ -1,0 +1,13 @@
+//! A schema number that is none.
+
+use cache_runtime::cached;
+
+struct Db;
+
+#[cached(key = "user:<id>", schema = "v2")]
+async fn load_user(db: &Db, id: u64) -> Result<Option<String>, String> {
+    let _ = db;
+    Ok(Some(id.to_string()))
+}
+
+fn main() {}

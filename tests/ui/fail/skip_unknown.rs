@@ -1,0 +1,13 @@
+//! `skip` of a name that is no argument.
+
+use cache_runtime::cached;
+
+struct Db;
+
+#[cached(skip(dbb))]
+async fn load_user(db: &Db, id: u64) -> Result<Option<String>, String> {
+    let _ = db;
+    Ok(Some(id.to_string()))
+}
+
+fn main() {}

@@ -1,0 +1,11 @@
+//! A strict writer that cannot return the cache's error.
+
+use cache_runtime::invalidates;
+
+#[invalidates("user:<id>", consistency = "strict")]
+async fn rename_user(id: u64, name: &str) -> Result<(), String> {
+    let _ = (id, name);
+    Ok(())
+}
+
+fn main() {}

@@ -1,0 +1,13 @@
+//! A control character in the text.
+
+use cache_runtime::cached;
+
+struct Db;
+
+#[cached(key = "user\n<id>")]
+async fn load_user(db: &Db, id: u64) -> Result<Option<String>, String> {
+    let _ = db;
+    Ok(Some(id.to_string()))
+}
+
+fn main() {}

@@ -1,0 +1,13 @@
+//! A placeholder that names no argument.
+
+use cache_runtime::cached;
+
+struct Db;
+
+#[cached(key = "user:<idd>")]
+async fn load_user(db: &Db, id: u64) -> Result<Option<String>, String> {
+    let _ = db;
+    Ok(Some(id.to_string()))
+}
+
+fn main() {}

@@ -1,0 +1,15 @@
+//! A value that serde does not know.
+
+use cache_runtime::cached;
+
+#[derive(Clone, serde::Deserialize)]
+struct User {
+    id: u64,
+}
+
+#[cached(key = "user:<id>")]
+async fn load_user(id: u64) -> Result<Option<User>, String> {
+    Ok(Some(User { id }))
+}
+
+fn main() {}

@@ -1,0 +1,77 @@
+//! Nothing that a user declares breaks the expansion, and the expansion leaks nothing but the companion.
+#![deny(warnings)]
+#![allow(non_camel_case_types, dead_code, unused_macros, non_upper_case_globals)]
+
+use ::cache_runtime::{cached as memo, invalidates as forgets};
+
+mod std {}
+mod core {}
+mod cache_runtime {}
+mod serde {}
+mod alloc {}
+
+enum Looks {
+    Some,
+    None,
+    Ok,
+    Err,
+}
+use Looks::{Err, None, Ok, Some};
+
+struct Result;
+struct Option;
+struct String;
+struct Vec;
+struct Box;
+struct F;
+struct Key;
+struct Keys;
+struct KeyWriter;
+struct Probe;
+struct Spec;
+struct ViaPlain;
+struct Future;
+struct SPEC;
+const answer: u8 = 1;
+static __shown: u8 = 1;
+
+macro_rules! module_path { () => { compile_error!("the user's own") } }
+macro_rules! file { () => { compile_error!("the user's own") } }
+macro_rules! line { () => { compile_error!("the user's own") } }
+macro_rules! concat { ($($t:tt)*) => { compile_error!("the user's own") } }
+
+trait Shadow: Sized {
+    fn literal(self) {}
+    fn part(self) {}
+    fn finish(self) {}
+    fn run(self) {}
+    fn push(self) {}
+    fn elements(self) {}
+}
+impl<T> Shadow for T {}
+
+#[memo(key = "a:<cache>:<key>", ttl = 5)]
+async fn load(cache: u8, key: u8, out: u8, spec: u8) -> ::core::result::Result<::core::option::Option<u8>, u8> {
+    let __cache_key = (SPEC, answer, __shown, Some, None, Ok, Err);
+    drop(__cache_key);
+    ::core::result::Result::Ok(::core::option::Option::Some(cache + key + out + spec))
+}
+
+#[memo]
+async fn put(value_: u8, load: u8) -> u8 {
+    value_ + load
+}
+
+#[forgets("a:<keys>:<ret>", "b:<return>", "c:<all[]>")]
+async fn write(keys: u8, ret: u8, all: [u8; 0]) -> ::core::result::Result<u8, u8> {
+    let _ = all;
+    ::core::result::Result::Ok(keys + ret)
+}
+
+fn main() {
+    drop(write(1, 2, []));
+    drop(put(1, 2));
+    drop(load(1, 2, 3, 4));
+    drop(load::key(1, 2));
+    drop(Looks::Some);
+}
