@@ -64,12 +64,12 @@ async fn spawned_work_can_be_given_the_scope() -> Result<(), Error> {
     let cache = Cache::builder().build().await?;
     let spawned = cache
         .scope(async {
-            tokio::spawn(carry(async {
-                exchange_rate(&Bank::default(), "EUR").await
-            }))
+            let bank = Bank::default();
+            let work = carry(async move { exchange_rate(&bank, "EUR").await });
+            tokio::spawn(work).await
         })
         .await;
-    assert!(spawned.await.is_ok());
+    assert!(spawned.is_ok());
     assert_eq!(cache.stats().function(exchange_rate::SPEC).loads, 1);
     Ok(())
 }

@@ -124,7 +124,7 @@ async fn a_call_spends_its_budget_on_a_slow_backend_once_not_once_an_operation()
     cache.scope(user(&db, 1)).await;
     let took = began.elapsed();
     // Asking took its 200 ms and not 240. The value found is not stored: the lease was not granted in time.
-    assert!(took <= Duration::from_millis(201), "{took:?}");
+    assert!(took < Duration::from_millis(220), "{took:?}");
     assert_eq!(db.loads.load(SeqCst), 1);
 }
 

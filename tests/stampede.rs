@@ -62,13 +62,10 @@ async fn in_memory() -> Cache {
     Cache::builder().build().await.unwrap()
 }
 
+/// With more patience than usual: these tests are about leases and flights, and share their machine.
 async fn on(server: &RedisServer) -> Cache {
-    Cache::builder()
-        .url(&server.url())
-        .unwrap()
-        .build()
-        .await
-        .unwrap()
+    let builder = Cache::builder().url(&server.url()).unwrap();
+    builder.operation_timeout(DEADLINE).build().await.unwrap()
 }
 
 type Calls<T> = Vec<tokio::task::JoinHandle<T>>;
@@ -234,19 +231,24 @@ async fn a_leader_of_another_process_that_is_killed_holds_others_up_no_longer_th
     drop(elsewhere);
     let killed = source.clone();
     let url = server.url();
+    let (dead, died) = tokio::sync::oneshot::channel();
     runtime.spawn(async move {
         let builder = Cache::builder()
             .url(&url)
             .unwrap()
             .lease_ttl(Duration::from_millis(400));
         let cache = builder.build().await.unwrap();
+        let gate = killed.gate.clone();
         let call = Box::leak(Box::new(Box::pin(async move {
             cache.scope(item(&killed, 7)).await
         })));
         // Polled until it waits at the gate, and never again; leaked, so that nothing of it is given back.
-        let _ = tokio::time::timeout(Duration::from_millis(100), call).await;
+        tokio::select! {
+            _ = call => unreachable!("the gate is closed"),
+            () = gate.arrived(1) => dead.send(()).unwrap(),
+        }
     });
-    source.gate.arrived(1).await;
+    within(died).await.unwrap();
     source.gate.open();
     assert_eq!(
         within(here.scope(item(&source, 7))).await % 1000,

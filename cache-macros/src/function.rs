@@ -207,7 +207,7 @@ fn mentions_self(tokens: TokenStream) -> bool {
             TokenTree::Group(group)
                 if group.delimiter() == proc_macro2::Delimiter::Brace && own_self =>
             {
-                own_self = false
+                own_self = false;
             }
             TokenTree::Group(group) if mentions_self(group.stream()) => return true,
             TokenTree::Punct(punct) if punct.as_char() == ';' => own_self = false,

@@ -128,6 +128,13 @@ impl BackendError {
         }
     }
 
+    pub(crate) fn late() -> Self {
+        Self::new(
+            BackendErrorKind::Timeout,
+            "the time that a call may spend on it is over",
+        )
+    }
+
     /// What kind of trouble it is.
     #[must_use]
     pub fn kind(&self) -> BackendErrorKind {

@@ -2,7 +2,7 @@
 
 pub use crate::cache::Cache;
 pub use crate::error::Error;
-pub use crate::invalidation::{Keys, StrictError, write, write_strict};
+pub use crate::invalidation::{Keys, StrictError, refusal, write, write_strict};
 pub use crate::key::{Key, KeyElements, KeyPart, KeyWriter};
 pub use crate::pattern::Loading;
 pub use crate::pattern::aside::{Answer, read};

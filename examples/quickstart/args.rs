@@ -52,9 +52,7 @@ impl Args {
                 Long("tasks") => args.tasks = at_least_one("--tasks", &mut line)?,
                 Long("json") => args.json = true,
                 Short('h') | Long("help") => return Ok(Wanted::Help),
-                other => {
-                    return Err(format!("{}; --help lists the options", other.unexpected()).into());
-                }
+                other => return Err(other.unexpected()),
             }
         }
         if args.trace.is_none() {

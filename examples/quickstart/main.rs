@@ -19,7 +19,7 @@ use std::env;
 use std::process::{self, ExitCode};
 use std::sync::Arc;
 
-use cache_runtime::Cache;
+use cache_runtime::{Cache, FunctionStats};
 
 use args::{Args, Wanted};
 use failure::Failure;
@@ -33,29 +33,8 @@ const COLD_KEY_CALLERS: usize = 1_000;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let wanted = Args::from_command_line();
-    let outcome = match &wanted {
-        Ok(Wanted::Help) => {
-            print!("{}", args::HELP);
-            return ExitCode::SUCCESS;
-        }
-        Ok(Wanted::Run(args)) => run(args).await.map(|report| (report, args.json)),
-        Err(failure) => Err(Failure::Input(failure.to_string())),
-    };
-    match outcome {
-        Ok((report, json)) => {
-            if json {
-                println!("{}", report.json())
-            } else {
-                print!("{report}")
-            }
-            // A stale read is a broken promise, and whoever runs this in a script should hear of it.
-            if report.stale_reads == 0 {
-                ExitCode::SUCCESS
-            } else {
-                ExitCode::FAILURE
-            }
-        }
+    match run().await {
+        Ok(code) => code,
         Err(failure) => {
             eprintln!("quickstart: {failure}");
             failure.exit_code()
@@ -63,7 +42,27 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(args: &Args) -> Result<Report, Failure> {
+async fn run() -> Result<ExitCode, Failure> {
+    let Wanted::Run(args) = Args::from_command_line()? else {
+        print!("{}", args::HELP);
+        return Ok(ExitCode::SUCCESS);
+    };
+    let report = measure(&args).await?;
+    if args.json {
+        println!("{}", serde_json::to_string(&report)?);
+    } else {
+        print!("{report}");
+    }
+    // A stale read is a broken promise, and a script that runs this should hear of it.
+    let kept = report.stale_reads == 0;
+    Ok(if kept {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+async fn measure(args: &Args) -> Result<Report, Failure> {
     let workload = Workload::new(args)?;
     let cache = open_cache().await?;
     cache.clone().install()?;
@@ -75,25 +74,28 @@ async fn run(args: &Args) -> Result<Report, Failure> {
     let stats = cache.stats();
     let differing = replay.compare_with_database().await?;
     let cold_key_loads = replay.crowd(COLD_KEY_CALLERS, &cache).await?;
+    cache.clear().await?;
 
-    let report = Report {
+    let sum = |figure: fn(&FunctionStats) -> u64| stats.functions.iter().map(figure).sum();
+    let (calls, hits) = (
+        sum(|function| function.hits + function.misses),
+        sum(|function| function.hits),
+    );
+    Ok(Report {
         backend: stats.backend.name,
         workload: replay.workload.name.clone(),
-        calls: stats
-            .functions
-            .iter()
-            .map(|function| function.hits + function.misses)
-            .sum(),
-        hits: stats.functions.iter().map(|function| function.hits).sum(),
-        loads: stats.functions.iter().map(|function| function.loads).sum(),
-        cached: cached.latencies.quantiles(),
-        uncached: uncached.latencies.quantiles(),
+        calls,
+        hits,
+        hit_ratio: hits as f64 / calls.max(1) as f64,
+        loads: sum(|function| function.loads),
+        p50_us: cached.latencies.percentile(50),
+        p99_us: cached.latencies.percentile(99),
+        uncached_p50_us: uncached.latencies.percentile(50),
+        uncached_p99_us: uncached.latencies.percentile(99),
         cold_key_callers: COLD_KEY_CALLERS,
         cold_key_loads,
         stale_reads: cached.stale_reads + differing,
-    };
-    cache.clear().await?;
-    Ok(report)
+    })
 }
 
 /// The cache that `CACHE_URL` names, or one in memory.

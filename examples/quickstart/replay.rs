@@ -87,6 +87,7 @@ impl Replay {
             total.latencies.merge(tally.latencies);
             total.stale_reads += tally.stale_reads;
         }
+        total.latencies.sort();
         progress.finish_and_clear();
         Ok(total)
     }

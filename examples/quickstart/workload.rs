@@ -28,8 +28,10 @@ pub(crate) struct Workload {
 impl Workload {
     pub(crate) fn new(args: &Args) -> Result<Self, Failure> {
         match &args.trace {
-            Some(file) => Self::recorded(file, args.calls)
-                .map_err(|error| Failure::Input(format!("trace {}: {error}", file.display()))),
+            Some(path) => Self::recorded(path, args.calls).map_err(|error| Failure::Trace {
+                file: path.display().to_string(),
+                error,
+            }),
             None => Ok(Self::generated(args.calls.unwrap_or(CALLS))),
         }
     }

@@ -25,7 +25,7 @@ pub(crate) fn cached(model: &Cached, function: &Function) -> TokenStream {
     } else {
         spec::of_loader(model, function)
     };
-    let shape = stored_shape(&function.return_type(), at);
+    let shape = stored_shape(&function.return_type(), at, true);
     let key = key::of_loader(model, function);
     let cache = handle(model.cache.as_ref());
     let body = body(function);

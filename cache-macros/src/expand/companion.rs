@@ -198,7 +198,7 @@ fn peek_fn(model: &Cached, function: &Function) -> TokenStream {
     let key = key::of_loader(model, function);
     let cache = handle(model.cache.as_ref());
     let at = value_span(function);
-    let shape = stored_shape(&value, at);
+    let shape = stored_shape(&value, at, asserts(function));
     let call = quote_spanned! {at=>
         ::cache_runtime::private::companion::peek(Self::SPEC, #cache, #key, #shape)
     };
@@ -225,7 +225,7 @@ fn put_fn(model: &Cached, function: &Function) -> TokenStream {
     let cache = handle(model.cache.as_ref());
     let at = value_span(function);
     let value_var = local_at("value", at);
-    let shape = stored_shape(&value, at);
+    let shape = stored_shape(&value, at, asserts(function));
     let call = quote_spanned! {at=>
         ::cache_runtime::private::companion::put(Self::SPEC, #cache, #key, #shape, #value_var)
     };
@@ -238,6 +238,12 @@ fn put_fn(model: &Cached, function: &Function) -> TokenStream {
             #call
         }
     }
+}
+
+/// The function asks already whether its value can be cached. A companion that is generic asks again: it has dropped some of
+/// the bounds, and must not take a value for one that cannot be cached where it only knows too little.
+fn asserts(function: &Function) -> bool {
+    function.types().next().is_some()
 }
 
 fn refresh_fn(function: &Function) -> TokenStream {

@@ -236,7 +236,10 @@ fn reference(value: &Value, root: Option<&Ident>) -> TokenStream {
     if whole_result {
         return ident.to_token_stream();
     }
-    let and = quote_spanned!(here.located_at(first)=> &);
+    // Both ends of the expression are of one hygiene, else the compiler underlines only one of them.
+    let and = quote_spanned!(first.resolved_at(ident.span())=> &);
+    // A field is not: the compiler would offer to replace the whole template by a field of a similar name.
+    let last = here.located_at(last);
     let fields = value.fields.iter().map(|field| match field {
         Field::Index(index) => {
             let index = Index {

@@ -55,14 +55,16 @@ fn shape(return_type: &TokenStream, at: Span) -> TokenStream {
     }}
 }
 
-/// The same for a value that is to be stored: an `Arc` is stored as it is. It asserts first that the value can be cached:
-/// several calls need it, and what the compiler says of them in one place and the same words it says once.
-fn stored_shape(return_type: &TokenStream, at: Span) -> TokenStream {
+/// The same for a value that is to be stored: an `Arc` is stored as it is. With `assert` it asks first that the value can be
+/// cached. Where that is not so the shape found is one that fits all the same, so that nothing more is said of it.
+fn stored_shape(return_type: &TokenStream, at: Span, assert: bool) -> TokenStream {
     let found = local_at("__cache_found", at);
     let shape = shape(return_type, at);
+    let assert =
+        assert.then(|| quote_spanned!(at=> ::cache_runtime::private::assert_value(&#found);));
     quote_spanned! {at=> {
         let #found = #shape;
-        ::cache_runtime::private::assert_value(&#found);
+        #assert
         let #found = ::cache_runtime::private::Kept(#found);
         {
             use ::cache_runtime::private::via::*;

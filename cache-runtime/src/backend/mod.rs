@@ -82,7 +82,7 @@ pub enum Lease {
 }
 
 /// When [`Backend::lease`] grants a lease.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum LeaseMode {
     /// Only where there is no value.
     IfMissing,

@@ -12,7 +12,7 @@ use crate::error::{ConfigError, Error};
 use crate::guard::{Guarded, Limits};
 use crate::observe::Functions;
 use crate::spec::CodecKind;
-use crate::stampede::flight::Flights;
+use crate::stampede::flight::{Loads, Questions};
 
 /// A time to live: a whole number of seconds, or a [`Duration`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -193,7 +193,8 @@ fn assemble(backend: Arc<dyn Backend>, clock: Clock, settings: Settings, limits:
     let inner = Inner {
         guarded: Guarded::new(backend, limits),
         clock,
-        flights: Flights::new(),
+        loads: Loads::new(),
+        questions: Questions::new(),
         functions: Functions::default(),
         epochs: Epochs::new(),
         settings,

@@ -21,7 +21,7 @@ use crate::invalidation;
 use crate::key::Key;
 use crate::observe::{BackendStats, FunctionStats, Functions, Stats};
 use crate::spec::CodecKind;
-use crate::stampede::flight::Flights;
+use crate::stampede::flight::{Loads, Questions};
 
 /// A cache: where annotated functions keep their results.
 ///
@@ -56,7 +56,8 @@ pub struct Cache {
 pub(crate) struct Inner {
     pub(crate) guarded: Arc<Guarded>,
     pub(crate) clock: Clock,
-    pub(crate) flights: Arc<Flights>,
+    pub(crate) loads: Arc<Loads>,
+    pub(crate) questions: Arc<Questions>,
     pub(crate) functions: Functions,
     pub(crate) epochs: Epochs,
     pub(crate) settings: Settings,

@@ -9,7 +9,7 @@ use std::fmt;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 pub(crate) use self::budget::Budget;
 
@@ -301,19 +301,8 @@ impl Guarded {
         if let Poll::Ready(answer) = poll_fn(|cx| Poll::Ready(operation.as_mut().poll(cx))).await {
             return answer;
         }
-        let began = Instant::now();
-        let answer = tokio::time::timeout(budget.left(), operation).await;
-        budget.spend(began.elapsed());
-        answer.unwrap_or_else(|_| {
-            Err(BackendError::new(
-                BackendErrorKind::Timeout,
-                format!(
-                    "{} did not answer within {:?}",
-                    self.backend.name(),
-                    self.limits.operation
-                ),
-            ))
-        })
+        let answer = budget.within(operation).await;
+        answer.unwrap_or_else(|| Err(BackendError::late()))
     }
 
     /// Counts an error, and opens the breaker if it says that the backend is away.
@@ -331,11 +320,16 @@ impl Guarded {
     }
 
     fn report(&self, error: &BackendError) {
-        tracing::warn!(
-            backend = self.backend.name(),
-            %error,
-            "cache backend is away; calls go to their loaders until it is back"
+        let (backend, text) = (
+            self.backend.name(),
+            "cache backend is away; calls go to their loaders until it is back",
         );
+        // A backend that lost its connection has said so itself, and knows more about it.
+        if error.kind() == BackendErrorKind::Unavailable {
+            tracing::info!(backend, %error, "{text}");
+        } else {
+            tracing::warn!(backend, %error, "{text}");
+        }
     }
 
     /// Starts the task that probes the backend, delivers the backlog and closes the breaker, if none is running.

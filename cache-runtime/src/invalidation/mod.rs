@@ -3,4 +3,4 @@
 pub(crate) mod transaction;
 mod write;
 
-pub use write::{Keys, StrictError, write, write_strict};
+pub use write::{Keys, StrictError, refusal, write, write_strict};

@@ -143,29 +143,37 @@ pub(super) fn report(delivery: Delivery) {
     }
 }
 
+/// How a strict writer says that its write was refused. Asked for on its own, so that a type which cannot say it is reported
+/// at the writer's return type.
+pub fn refusal<S>(_: &S) -> fn(Error) -> S::Error
+where
+    S: Shape,
+    S::Error: StrictError,
+{
+    S::Error::from
+}
+
 /// Announces the write, runs the body, and ends the write; refuses to run the body if it cannot be announced.
 ///
 /// A body that panics or is dropped may still be committed by the database later. Its intent is left to expire, and until
 /// then readers bypass the cache.
-pub async fn write_strict<S, F, K>(
+pub async fn write_strict<S, F>(
     _: &'static WriterSpec,
     given: Option<Cache>,
     keys: Keys,
     shape: S,
-    _: K,
+    refuse: fn(Error) -> S::Error,
     body: F,
 ) -> S::Output
 where
     S: Shape,
-    S::Error: StrictError,
     F: Future<Output = S::Output>,
-    K: FnOnce(&S::Value, &mut Keys),
 {
     let cache = cache_for(given);
     let transaction = cache::transaction();
     let intents = match announce(&cache, &keys).await {
         Ok(intents) => intents,
-        Err(error) => return shape.failed(S::Error::from(error)),
+        Err(error) => return shape.failed(refuse(error)),
     };
     let mut guard = InvalidateUnlessEnded {
         cache: &cache,

@@ -8,7 +8,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use crate::backend::{Lease, LeaseMode, Stored, Token};
+use smallvec::smallvec;
+
+use crate::backend::{Format, Lease, LeaseMode, Stored, Token};
 use crate::cache::{self, Cache, Current, Inner, Place};
 use crate::error::BackendError;
 use crate::guard::Budget;
@@ -16,10 +18,10 @@ use crate::invalidation::transaction::Transaction;
 use crate::key::Key;
 use crate::observe::{Count, FunctionState};
 use crate::pattern::entries::{self, CacheValue};
-use crate::pattern::loading::{Held, Loading, PendingLease};
+use crate::pattern::loading::{Held, LoadSeat, Loading, PendingLease};
 use crate::shape::Shape;
 use crate::spec::{Consistency, Spec, Stampede};
-use crate::stampede::flight::{Boarding, Flight, Join, Landing, Seat, Ticket};
+use crate::stampede::flight::{Boarding, Flight, Join, Landing, Ticket, Told};
 
 /// A caller asks this often before it stops waiting for others and loads for itself, storing nothing. It takes a key that is
 /// invalidated over and over, faster than it can be loaded, to get there.
@@ -152,7 +154,26 @@ pub(crate) struct Call<S> {
     pub(crate) shape: S,
     began: Ticket,
     seen: Seen,
+    /// Whether the backend is elsewhere, so that others may come while it is asked.
+    remote: bool,
     budget: Budget,
+}
+
+/// What a question for the lease came to.
+pub(crate) enum Asked {
+    Granted(Held),
+    Told(Told),
+}
+
+impl Asked {
+    /// To those who asked together with whoever was granted the lease, it is busy.
+    fn to_others(&self) -> Told {
+        match self {
+            Self::Granted(Held::Lease { lease, .. }) => Told::Busy(lease.token()),
+            Self::Granted(_) => Told::Nothing,
+            Self::Told(told) => told.clone(),
+        }
+    }
 }
 
 /// What one round of asking came to.
@@ -174,6 +195,7 @@ where
 {
     fn new(cache: Cache, spec: &'static Spec, key: Key, shape: S, seen: Seen) -> Self {
         let budget = cache.inner.guarded.budget();
+        let remote = cache.inner.guarded.backend().format() == Format::Encoded;
         Self {
             cache,
             spec,
@@ -181,6 +203,7 @@ where
             shape,
             began: Ticket::draw(),
             seen,
+            remote,
             budget,
         }
     }
@@ -236,68 +259,111 @@ where
 
     /// One load at a time in this process whatever the backend says, and any of them will do.
     async fn by_key_alone(&mut self) -> Round<S> {
-        match self.inner().flights.board(&self.key, Join::KeyAlone) {
+        match self.inner().loads.board(&self.key, Join::KeyAlone) {
             Boarding::Join(flight) => self.join(&flight).await,
             Boarding::Lead(seat) => match self.by_lease().await {
                 // The lease, if there is one, only keeps other processes waiting; the flight is the one by key.
-                Round::Load(Held::Lease { lease, seat: own }) => {
-                    drop(own);
-                    Round::Load(Held::Lease { lease, seat })
-                }
-                Round::Load(_) => Round::Load(Held::Seat(seat)),
+                Round::Load(Held::Lease { lease, .. }) => Round::Load(Held::Lease {
+                    lease,
+                    seats: smallvec![seat],
+                }),
+                Round::Load(_) => Round::Load(Held::Seats(smallvec![seat])),
                 other => other,
             },
         }
     }
 
-    /// Asks the backend who loads.
+    /// Asks the backend who loads, and does what it says.
     async fn by_lease(&mut self) -> Round<S> {
+        let told = match self.ask_with_others().await {
+            Asked::Granted(held) => return Round::Load(held),
+            Asked::Told(told) => told,
+        };
+        match (told, self.spec.stampede_mode()) {
+            (Told::Hit(stored), _) => self.found(stored),
+            (Told::Busy(_), Stampede::None) => Round::Load(Held::Nothing),
+            (Told::Busy(holder), Stampede::Lock) => self.await_holder(holder).await,
+            (Told::Bypass(generation), _) => self.beside_a_write(generation).await,
+            (Told::Away(error), _) => Round::Away(error),
+            (Told::Nothing, _) => Round::Again,
+        }
+    }
+
+    /// Takes the answer of a question that another caller asked after this call began, if there is one, or asks for all those who
+    /// come meanwhile. A thousand callers of one cold key ask a remote backend twice.
+    async fn ask_with_others(&mut self) -> Asked {
+        // A question to a store in this process is over before another caller could join it.
+        if !self.remote || self.spec.stampede_mode() == Stampede::None {
+            return self.ask().await;
+        }
+        loop {
+            let question = match self.inner().questions.board(&self.key, self.mode()) {
+                Boarding::Lead(seat) => {
+                    let asked = self.ask().await;
+                    seat.land_for_others(|| asked.to_others());
+                    return asked;
+                }
+                Boarding::Join(question) => question,
+            };
+            let in_time = question.began_after(self.began);
+            match self.budget.within(question.landing()).await {
+                Some(told) if in_time => return Asked::Told(told),
+                Some(_) => {}
+                None => return Asked::Told(Told::Away(BackendError::late())),
+            }
+        }
+    }
+
+    async fn ask(&mut self) -> Asked {
         let token = Token::fresh();
         // Boarded before the backend is asked: a task that is told "busy, by this token" finds the flight.
-        let Boarding::Lead(seat) = self.inner().flights.board(&self.key, Join::Token(token)) else {
-            return Round::Again;
+        let Boarding::Lead(seat) = self.inner().loads.board(&self.key, Join::Token(token)) else {
+            return Asked::Told(Told::Nothing);
         };
         let lease = PendingLease::new(&self.cache, &self.key, token);
-        let mode = if self.seen == Seen::Unusable {
-            LeaseMode::Refresh
-        } else {
-            LeaseMode::IfMissing
-        };
-        let ttl = self.inner().settings.lease_ttl;
-        let answer = self
+        let (mode, ttl) = (self.mode(), self.inner().settings.lease_ttl);
+        match self
             .cache
             .inner
             .guarded
             .lease(&self.key, token, ttl, mode, &mut self.budget)
-            .await;
-        match answer {
+            .await
+        {
+            Ok(Lease::Granted) => Asked::Granted(Held::Lease {
+                lease: lease.granted(),
+                seats: [Some(seat), self.for_those_who_cannot_ask()]
+                    .into_iter()
+                    .flatten()
+                    .collect(),
+            }),
+            Ok(Lease::Hit(stored)) => lease.not_granted(Told::Hit(stored)),
+            Ok(Lease::Busy(holder)) => lease.not_granted(Told::Busy(holder)),
+            Ok(Lease::Bypass(generation)) => lease.not_granted(Told::Bypass(generation)),
             Err(error) => {
                 // It may have been granted all the same: only after a timeout is there somebody to tell.
                 lease.drop_after(&error);
-                Round::Away(error)
+                Asked::Told(Told::Away(error))
             }
-            Ok(Lease::Granted) => Round::Load(Held::Lease {
-                lease: lease.granted(),
-                seat,
-            }),
-            Ok(Lease::Hit(stored)) => {
-                lease.not_granted();
-                drop(seat);
-                self.found(stored)
-            }
-            Ok(Lease::Busy(holder)) => {
-                lease.not_granted();
-                drop(seat);
-                match self.spec.stampede_mode() {
-                    Stampede::None => Round::Load(Held::Nothing),
-                    Stampede::Lock => self.await_holder(holder).await,
-                }
-            }
-            Ok(Lease::Bypass(generation)) => {
-                lease.not_granted();
-                drop(seat);
-                self.beside_a_write(generation).await
-            }
+        }
+    }
+
+    /// Lets those join whose own question is lost: an overloaded server is not to be answered with more loads.
+    fn for_those_who_cannot_ask(&self) -> Option<LoadSeat> {
+        if !self.remote {
+            return None;
+        }
+        let join = Join::Away(self.inner().epochs.of(&self.key));
+        match self.inner().loads.board(&self.key, join) {
+            Boarding::Lead(seat) => Some(seat),
+            Boarding::Join(_) => None,
+        }
+    }
+
+    fn mode(&self) -> LeaseMode {
+        if self.seen == Seen::Unusable {
+            LeaseMode::Refresh
+        } else {
+            LeaseMode::IfMissing
         }
     }
 
@@ -313,14 +379,14 @@ where
 
     /// Another load holds the lease: it is in this process, or somebody here already follows it, or this caller does.
     async fn await_holder(&mut self, holder: Token) -> Round<S> {
-        match self.inner().flights.board(&self.key, Join::Token(holder)) {
+        match self.inner().loads.board(&self.key, Join::Token(holder)) {
             Boarding::Join(flight) => self.join(&flight).await,
             Boarding::Lead(seat) => self.follow(holder, seat).await,
         }
     }
 
     /// Waits for a load of another process and hands its value to everybody here who was told of the same lease.
-    async fn follow(&mut self, holder: Token, seat: Seat) -> Round<S> {
+    async fn follow(&mut self, holder: Token, seat: LoadSeat) -> Round<S> {
         let patience = self.inner().settings.lease_ttl;
         if let Err(error) = self.inner().guarded.wait(&self.key, holder, patience).await {
             return Round::Away(error);
@@ -374,8 +440,8 @@ where
     }
 
     async fn board(&mut self, join: Join) -> Round<S> {
-        match self.inner().flights.board(&self.key, join) {
-            Boarding::Lead(seat) => Round::Load(Held::Seat(seat)),
+        match self.inner().loads.board(&self.key, join) {
+            Boarding::Lead(seat) => Round::Load(Held::Seats(smallvec![seat])),
             Boarding::Join(flight) => self.join(&flight).await,
         }
     }
@@ -383,8 +449,8 @@ where
     /// Joins only a load that began after this call did; waits for an earlier one to end first, so that they stay one at a time.
     async fn join_later(&mut self) -> Round<S> {
         loop {
-            match self.inner().flights.board(&self.key, Join::Later) {
-                Boarding::Lead(seat) => return Round::Load(Held::Seat(seat)),
+            match self.inner().loads.board(&self.key, Join::Later) {
+                Boarding::Lead(seat) => return Round::Load(Held::Seats(smallvec![seat])),
                 Boarding::Join(flight) if flight.began_after(self.began) => {
                     return self.join(&flight).await;
                 }
@@ -396,7 +462,7 @@ where
     }
 
     /// Waits for a load of this process and takes its result.
-    async fn join(&mut self, flight: &Flight) -> Round<S> {
+    async fn join(&mut self, flight: &Flight<Landing>) -> Round<S> {
         let landing = flight.landing().await;
         self.budget = self.inner().guarded.budget();
         let answer = match landing {

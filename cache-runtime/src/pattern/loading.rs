@@ -4,25 +4,36 @@ use std::fmt;
 use std::future::Future;
 use std::time::Duration;
 
+use smallvec::SmallVec;
+
 use crate::backend::Token;
 use crate::cache::{Cache, Inner};
 use crate::error::{BackendError, BackendErrorKind};
 use crate::key::Key;
 use crate::observe::Count;
-use crate::pattern::aside::Call;
+use crate::pattern::aside::{Asked, Call};
 use crate::pattern::entries::{self, CacheValue};
 use crate::race;
 use crate::shape::{Outcome, Shape};
 use crate::spec::{Consistency, Spec};
-use crate::stampede::flight::{Landing, Seat};
+use crate::stampede::flight::{Join, Landing, Seat, Told};
+
+/// The place of whoever loads.
+pub(crate) type LoadSeat = Seat<Join, Landing>;
+
+/// A load may be joined under more than one name.
+pub(crate) type LoadSeats = SmallVec<[LoadSeat; 2]>;
 
 /// What a caller holds while it loads.
 #[derive(Debug)]
 pub(crate) enum Held {
     /// The lease, so that it may store, and the flight that others of this process join.
-    Lease { lease: GrantedLease, seat: Seat },
+    Lease {
+        lease: GrantedLease,
+        seats: LoadSeats,
+    },
     /// A flight without the right to store.
-    Seat(Seat),
+    Seats(LoadSeats),
     /// Neither: it loads for itself.
     Nothing,
 }
@@ -73,7 +84,7 @@ where
             Held::Lease { lease, .. } => {
                 race::beside(body, renew(&self.cache, &self.key, lease.token)).await
             }
-            Held::Seat(_) | Held::Nothing => body.await,
+            Held::Seats(_) | Held::Nothing => body.await,
         };
         let load_time = inner.clock.now().since(began);
         counters.add(
@@ -106,42 +117,41 @@ where
 
     /// Stores first and wakes then: a waiter that looks for itself finds the value.
     async fn found(self, value: S::Value, load_time: Duration) -> S::Output {
-        let seat = match self.held {
-            Held::Lease { lease, seat } => {
+        let seats = match self.held {
+            Held::Lease { lease, seats } => {
+                let inner = &self.cache.inner;
                 store(
-                    &self.cache.inner,
-                    self.spec,
-                    self.shape,
-                    &self.key,
-                    lease,
-                    &value,
-                    load_time,
+                    inner, self.spec, self.shape, &self.key, lease, &value, load_time,
                 )
                 .await;
-                Some(seat)
+                seats
             }
-            Held::Seat(seat) => Some(seat),
-            Held::Nothing => None,
+            Held::Seats(seats) => seats,
+            Held::Nothing => LoadSeats::new(),
         };
-        if let Some(seat) = seat {
-            // Kept for others only where there are others.
-            seat.land_for_others(|| Landing::Value(self.shape.keep(value.clone())));
-        }
+        land(seats, || Landing::Value(self.shape.keep(value.clone())));
         self.shape.value(value)
     }
 }
 
 impl Held {
     /// Ends a load that has nothing to store: the lease first, so that the next caller finds it free.
-    async fn end(self, landing: impl FnOnce() -> Landing) {
+    async fn end(self, landing: impl Fn() -> Landing) {
         match self {
-            Self::Lease { lease, seat } => {
+            Self::Lease { lease, seats } => {
                 lease.release().await;
-                seat.land_for_others(landing);
+                land(seats, landing);
             }
-            Self::Seat(seat) => seat.land(landing()),
+            Self::Seats(seats) => land(seats, landing),
             Self::Nothing => {}
         }
+    }
+}
+
+/// Hands the result to whoever waits. It is made for them, so not at all if nobody does.
+fn land(seats: LoadSeats, landing: impl Fn() -> Landing) {
+    for seat in seats {
+        seat.land_for_others(&landing);
     }
 }
 
@@ -212,8 +222,9 @@ impl PendingLease {
         self.0
     }
 
-    pub(crate) fn not_granted(self) {
+    pub(crate) fn not_granted(self, told: Told) -> Asked {
         self.0.ended();
+        Asked::Told(told)
     }
 
     /// After an error: a request that timed out may still be carried out, so its lease is given back; one that never left is not.
@@ -234,6 +245,10 @@ pub(crate) struct GrantedLease {
 }
 
 impl GrantedLease {
+    pub(crate) fn token(&self) -> Token {
+        self.token
+    }
+
     fn ended(mut self) {
         self.stands = false;
     }

@@ -1,18 +1,19 @@
-//! Single-flight in the process: one load that others wait for.
+//! Single-flight in the process: one load, or one question to the backend, that others wait for.
 //!
-//! A flight is keyed by the entry's key *and* by what the backend answered when its caller asked ([`Join`]): a caller that
+//! A load is keyed by the entry's key *and* by what the backend answered when its caller asked ([`Join`]): a caller that
 //! arrives after an invalidation is told another token and so never joins a load from before it.
 
 use std::collections::HashMap;
 use std::collections::hash_map;
 use std::fmt;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::sync::Notify;
 
-use crate::backend::{SharedValue, Token};
+use crate::backend::{LeaseMode, SharedValue, Stored, Token};
+use crate::error::BackendError;
 use crate::key::Key;
 use crate::shape::SharedError;
 
@@ -31,8 +32,8 @@ pub(crate) enum Join {
     Later,
 }
 
-/// How a flight ended.
-#[derive(Clone)]
+/// How a load ended.
+#[derive(Clone, Default)]
 pub(crate) enum Landing {
     Value(SharedValue),
     Absent,
@@ -40,8 +41,27 @@ pub(crate) enum Landing {
     /// It failed, with an error that cannot be handed on.
     Failed,
     /// Its leader was dropped or panicked, or lost its turn: ask again.
+    #[default]
     Again,
 }
+
+/// What the backend answered to a question for the lease.
+#[derive(Debug, Clone, Default)]
+pub(crate) enum Told {
+    Hit(Stored),
+    Busy(Token),
+    Bypass(Token),
+    Away(BackendError),
+    /// Whoever asked was dropped before the answer came.
+    #[default]
+    Nothing,
+}
+
+/// The loads of one cache.
+pub(crate) type Loads = Flights<Join, Landing>;
+
+/// The questions of one cache. Callers that miss one key together ask once for all of them.
+pub(crate) type Questions = Flights<LeaseMode, Told>;
 
 impl fmt::Debug for Landing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -66,22 +86,22 @@ impl Ticket {
     }
 }
 
-/// A load under way.
+/// A flight under way.
 #[derive(Debug)]
-pub(crate) struct Flight {
+pub(crate) struct Flight<L> {
     began: Ticket,
-    landing: OnceLock<Landing>,
+    landing: OnceLock<L>,
     landed: Notify,
 }
 
-impl Flight {
-    /// Whether the load began after the caller did.
+impl<L: Clone> Flight<L> {
+    /// Whether it began after the caller did.
     pub(crate) fn began_after(&self, caller: Ticket) -> bool {
         self.began > caller
     }
 
     /// Waits for the end.
-    pub(crate) async fn landing(&self) -> Landing {
+    pub(crate) async fn landing(&self) -> L {
         loop {
             let landed = self.landed.notified();
             if let Some(landing) = self.landing.get() {
@@ -92,30 +112,29 @@ impl Flight {
     }
 }
 
-type Departures = HashMap<(Key, Join), Arc<Flight>>;
+type Departures<J, L> = HashMap<(Key, J), Arc<Flight<L>>>;
 
-/// The flights of one cache.
-pub(crate) struct Flights {
-    shards: Box<[Mutex<Departures>]>,
+/// Flights under way, by key and by `J`.
+pub(crate) struct Flights<J, L> {
+    shards: Box<[Mutex<Departures<J, L>>]>,
     hasher: RandomState,
 }
 
-impl fmt::Debug for Flights {
+impl<J, L> fmt::Debug for Flights<J, L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Flights")
     }
 }
 
 /// What a caller got.
-#[derive(Debug)]
-pub(crate) enum Boarding {
+pub(crate) enum Boarding<J: Copy + Eq + Hash, L: Default> {
     /// Nobody is flying: the caller leads.
-    Lead(Seat),
+    Lead(Seat<J, L>),
     /// Somebody is.
-    Join(Arc<Flight>),
+    Join(Arc<Flight<L>>),
 }
 
-impl Flights {
+impl<J: Copy + Eq + Hash, L: Default> Flights<J, L> {
     pub(crate) fn new() -> Arc<Self> {
         let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
         Arc::new(Self {
@@ -125,7 +144,7 @@ impl Flights {
     }
 
     /// A std mutex: held for one map operation, never across an await, and nothing of a user's runs under it.
-    fn shard(&self, key: &Key) -> MutexGuard<'_, Departures> {
+    fn shard(&self, key: &Key) -> MutexGuard<'_, Departures<J, L>> {
         let index = self.hasher.hash_one(key) as usize % SHARDS;
         self.shards[index]
             .lock()
@@ -133,7 +152,7 @@ impl Flights {
     }
 
     /// Joins the flight, or begins it.
-    pub(crate) fn board(self: &Arc<Self>, key: &Key, join: Join) -> Boarding {
+    pub(crate) fn board(self: &Arc<Self>, key: &Key, join: J) -> Boarding<J, L> {
         let mut shard = self.shard(key);
         match shard.entry((key.clone(), join)) {
             hash_map::Entry::Occupied(under_way) => Boarding::Join(Arc::clone(under_way.get())),
@@ -156,23 +175,28 @@ impl Flights {
 }
 
 /// The leader's place. However it is given up, those who wait are woken.
-#[derive(Debug)]
-pub(crate) struct Seat {
-    flights: Arc<Flights>,
+pub(crate) struct Seat<J: Copy + Eq + Hash, L: Default> {
+    flights: Arc<Flights<J, L>>,
     key: Key,
-    join: Join,
-    flight: Arc<Flight>,
+    join: J,
+    flight: Arc<Flight<L>>,
 }
 
-impl Seat {
+impl<J: Copy + Eq + Hash, L: Default> fmt::Debug for Seat<J, L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Seat({})", self.key)
+    }
+}
+
+impl<J: Copy + Eq + Hash, L: Default> Seat<J, L> {
     /// Ends the flight for everybody.
-    pub(crate) fn land(self, landing: Landing) {
-        // Set before the drop, which would say `Again`.
+    pub(crate) fn land(self, landing: L) {
+        // Set before the drop, which would say that it came to nothing.
         let _ = self.flight.landing.set(landing);
     }
 
     /// Ends the flight; what it ended with is only made if somebody is there to have it.
-    pub(crate) fn land_for_others(self, landing: impl FnOnce() -> Landing) {
+    pub(crate) fn land_for_others(self, landing: impl FnOnce() -> L) {
         // Taken out of the table first, so that nobody can join between the look and the landing.
         drop(self.depart());
         // The leader's own reference is one.
@@ -182,7 +206,7 @@ impl Seat {
     }
 
     /// Takes the flight out of the table, unless it has left already: another of the same name may be there by now.
-    fn depart(&self) -> Option<Arc<Flight>> {
+    fn depart(&self) -> Option<Arc<Flight<L>>> {
         let mut shard = self.flights.shard(&self.key);
         let hash_map::Entry::Occupied(entry) = shard.entry((self.key.clone(), self.join)) else {
             return None;
@@ -191,10 +215,10 @@ impl Seat {
     }
 }
 
-impl Drop for Seat {
+impl<J: Copy + Eq + Hash, L: Default> Drop for Seat<J, L> {
     fn drop(&mut self) {
         drop(self.depart());
-        let _ = self.flight.landing.set(Landing::Again);
+        let _ = self.flight.landing.set(L::default());
         self.flight.landed.notify_waiters();
     }
 }

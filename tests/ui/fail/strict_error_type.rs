@@ -2,8 +2,10 @@
 
 use cache_runtime::invalidates;
 
+struct DbError;
+
 #[invalidates("user:<id>", consistency = "strict")]
-async fn rename_user(id: u64, name: &str) -> Result<(), String> {
+async fn rename_user(id: u64, name: &str) -> Result<(), DbError> {
     let _ = (id, name);
     Ok(())
 }

@@ -1,5 +1,12 @@
 //! A free function keeps its name, its documentation, its attributes and its visibility.
-#![deny(warnings, missing_docs, missing_debug_implementations, unreachable_pub, rust_2018_idioms, unused)]
+#![deny(
+    warnings,
+    missing_docs,
+    missing_debug_implementations,
+    unreachable_pub,
+    rust_2018_idioms,
+    unused
+)]
 
 use cache_runtime::{cached, invalidates};
 

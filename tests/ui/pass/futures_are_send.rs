@@ -24,13 +24,34 @@ async fn write(db: &mut Db, id: &str) -> Result<String, String> {
 async fn main() {
     let db = Db(Cache::builder().build().await.unwrap());
     let mut own = db.clone();
-    tokio::spawn(async move { write(&mut own, "1").await }).await.unwrap().unwrap();
+    tokio::spawn(async move { write(&mut own, "1").await })
+        .await
+        .unwrap()
+        .unwrap();
     let own = db.clone();
-    assert_eq!(tokio::spawn(async move { load(&own, "1").await }).await.unwrap().as_deref(), Ok("1"));
+    assert_eq!(
+        tokio::spawn(async move { load(&own, "1").await })
+            .await
+            .unwrap()
+            .as_deref(),
+        Ok("1")
+    );
     assert!(tokio::spawn(load::peek(&db, "1")).await.unwrap().is_some());
-    tokio::spawn(load::invalidate(&db, "1")).await.unwrap().unwrap();
+    tokio::spawn(load::invalidate(&db, "1"))
+        .await
+        .unwrap()
+        .unwrap();
     let own = db.clone();
-    tokio::spawn(async move { load::put(&own, "1", "2".to_owned()).await }).await.unwrap().unwrap();
+    tokio::spawn(async move { load::put(&own, "1", "2".to_owned()).await })
+        .await
+        .unwrap()
+        .unwrap();
     let own = db.clone();
-    assert_eq!(tokio::spawn(async move { load::refresh(&own, "1").await }).await.unwrap().as_deref(), Ok("1"));
+    assert_eq!(
+        tokio::spawn(async move { load::refresh(&own, "1").await })
+            .await
+            .unwrap()
+            .as_deref(),
+        Ok("1")
+    );
 }

@@ -40,7 +40,7 @@ async fn page<K, D: Display, const N: usize>(of: K, shown: D) -> Vec<u8>
 where
     K: KeyPart + Copy,
     K: Into<u64>,
-    D: Clone,
+    Option<D>: Clone,
     [u8; N]: Sized,
 {
     let _ = shown.to_string();
@@ -69,7 +69,10 @@ impl<T: Entity> Repo<T> {
 #[tokio::main]
 async fn main() {
     let store = Store("s");
-    Cache::builder().build().await.unwrap()
+    Cache::builder()
+        .build()
+        .await
+        .unwrap()
         .scope(async {
             assert_eq!(load::<String>(&store, 3).await, Ok("3".to_owned()));
             assert_eq!(load::<u64>(&store, 3).await, Ok(3));

@@ -35,10 +35,26 @@ struct SPEC;
 const answer: u8 = 1;
 static __shown: u8 = 1;
 
-macro_rules! module_path { () => { compile_error!("the user's own") } }
-macro_rules! file { () => { compile_error!("the user's own") } }
-macro_rules! line { () => { compile_error!("the user's own") } }
-macro_rules! concat { ($($t:tt)*) => { compile_error!("the user's own") } }
+macro_rules! module_path {
+    () => {
+        compile_error!("the user's own")
+    };
+}
+macro_rules! file {
+    () => {
+        compile_error!("the user's own")
+    };
+}
+macro_rules! line {
+    () => {
+        compile_error!("the user's own")
+    };
+}
+macro_rules! concat {
+    ($($t:tt)*) => {
+        compile_error!("the user's own")
+    };
+}
 
 trait Shadow: Sized {
     fn literal(self) {}
@@ -51,7 +67,12 @@ trait Shadow: Sized {
 impl<T> Shadow for T {}
 
 #[memo(key = "a:<cache>:<key>", ttl = 5)]
-async fn load(cache: u8, key: u8, out: u8, spec: u8) -> ::core::result::Result<::core::option::Option<u8>, u8> {
+async fn load(
+    cache: u8,
+    key: u8,
+    out: u8,
+    spec: u8,
+) -> ::core::result::Result<::core::option::Option<u8>, u8> {
     let __cache_key = (SPEC, answer, __shown, Some, None, Ok, Err);
     drop(__cache_key);
     ::core::result::Result::Ok(::core::option::Option::Some(cache + key + out + spec))

@@ -21,7 +21,10 @@ async fn forget(id: impl KeyPart) -> bool {
 
 #[tokio::main]
 async fn main() {
-    Cache::builder().build().await.unwrap()
+    Cache::builder()
+        .build()
+        .await
+        .unwrap()
         .scope(async {
             // Equal text of different types is not the same call.
             assert_eq!(by_any(1_u8).await, "u81");

@@ -10,7 +10,10 @@ struct Query<'q> {
 }
 
 #[cached(key = "q:<query.text>:<lang>")]
-async fn search<'a, 'b: 'a>(query: &'a Query<'b>, lang: Cow<'b, str>) -> Result<Vec<String>, String> {
+async fn search<'a, 'b: 'a>(
+    query: &'a Query<'b>,
+    lang: Cow<'b, str>,
+) -> Result<Vec<String>, String> {
     Ok(vec![query.text.to_owned(), lang.into_owned()])
 }
 

@@ -68,7 +68,10 @@ impl Repo {
 #[tokio::main]
 async fn main() {
     let cache = Cache::builder().build().await.unwrap();
-    let repo = || Repo { tenant: 7, cache: cache.clone() };
+    let repo = || Repo {
+        tenant: 7,
+        cache: cache.clone(),
+    };
     assert_eq!(repo().by_ref(1).await, 8);
     assert_eq!(repo().default_key(1).await, 1);
     assert_eq!(repo().skips_self(1).await, 1);

@@ -23,7 +23,11 @@ async fn other() -> String {
 
 #[cached]
 async fn recursive(depth: u64) -> u64 {
-    if depth == 0 { 0 } else { 1 + Box::pin(recursive(depth - 1)).await }
+    if depth == 0 {
+        0
+    } else {
+        1 + Box::pin(recursive(depth - 1)).await
+    }
 }
 
 #[tokio::main]

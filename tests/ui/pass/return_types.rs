@@ -39,7 +39,10 @@ async fn shared(id: u64) -> Result<Arc<str>, Arc<str>> {
 
 #[tokio::main]
 async fn main() {
-    Cache::builder().build().await.unwrap()
+    Cache::builder()
+        .build()
+        .await
+        .unwrap()
         .scope(async {
             assert!(alias(true).await.is_err());
             assert_eq!(alias::peek(true).await.map(|found| found.is_ok()), None);

@@ -55,7 +55,10 @@ impl Loader for B {
 
 #[tokio::main]
 async fn main() {
-    Cache::builder().build().await.unwrap()
+    Cache::builder()
+        .build()
+        .await
+        .unwrap()
         .scope(async {
             // Methods of one name and equal arguments never share an entry.
             assert_eq!(A.load(1).await, "A 1");

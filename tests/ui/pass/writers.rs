@@ -40,14 +40,21 @@ async fn stacked(id: u64, org: &str) -> Result<(), Failed> {
     Ok(())
 }
 
-#[invalidates("k:<ids[]>", "k:<order.lines[].sku.0>-:<order.lines[].sku.1>:<order.id>", "k:<set[]>")]
+#[invalidates(
+    "k:<ids[]>",
+    "k:<order.lines[].sku.0>-:<order.lines[].sku.1>:<order.id>",
+    "k:<set[]>"
+)]
 async fn elements(ids: &[u64], order: Order, set: HashSet<&str>) {
     drop((ids.len(), order, set));
 }
 
 #[invalidates("k:<return.id>", "k:<return.tags[].name>:<name>", "k:<name>")]
 async fn result(name: String) -> Result<Option<Row>, Failed> {
-    Ok(Some(Row { id: 5, tags: vec![Tag { name }] }))
+    Ok(Some(Row {
+        id: 5,
+        tags: vec![Tag { name }],
+    }))
 }
 
 #[invalidates("k:<id>", consistency = "strict")]
@@ -66,17 +73,25 @@ async fn gone(id: &str) -> bool {
 
 #[tokio::main]
 async fn main() {
-    Cache::builder().build().await.unwrap()
+    Cache::builder()
+        .build()
+        .await
+        .unwrap()
         .scope(async {
             for id in ["1", "2", "by-a", "stacked", "5"] {
                 filled(id).await;
             }
             stacked(1, "a").await.unwrap();
-            assert!(gone("1").await && gone("by-a").await && gone("stacked").await && !gone("2").await);
+            assert!(
+                gone("1").await && gone("by-a").await && gone("stacked").await && !gone("2").await
+            );
 
             filled("1").await;
             filled("x").await;
-            let order = Order { id: 9, lines: vec![Line { sku: (7, 8) }] };
+            let order = Order {
+                id: 9,
+                lines: vec![Line { sku: (7, 8) }],
+            };
             let cache = Cache::current();
             let key = Key::from("k:7-:8:9");
             elements(&[1, 2], order, HashSet::from(["x"])).await;

@@ -245,7 +245,7 @@ impl Backend for Redis {
             self.run(
                 &scripts::BEGIN_WRITE,
                 key,
-                &args.each_ref().map(|arg| arg.as_bytes()),
+                &args.each_ref().map(String::as_bytes),
             )
             .await
             .map(drop)
@@ -320,7 +320,7 @@ impl Backend for Redis {
                 millis(ttl),
                 millis(ttl.saturating_add(FENCE_KEPT)),
             ];
-            let [version, ttl, kept] = args.each_ref().map(|arg| arg.as_bytes());
+            let [version, ttl, kept] = args.each_ref().map(String::as_bytes);
             let args = [version, first, rest, ttl, kept];
             self.ask(&scripts::PUT_IF_NEWER, key, &args).await
         })

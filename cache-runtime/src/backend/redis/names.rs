@@ -109,7 +109,7 @@ mod tests {
     use super::*;
 
     fn text(name: Name<'_>) -> String {
-        String::from_utf8(name.to_bytes().into()).unwrap()
+        String::from_utf8(name.to_bytes().into()).expect("valid")
     }
 
     #[test]

@@ -370,13 +370,13 @@ mod tests {
         }
         assert_eq!(
             Target::parse("redis://h?connect_timeout=250ms")
-                .unwrap()
+                .expect("valid")
                 .connect_timeout,
             Some(Duration::from_millis(250))
         );
         assert_eq!(
             Target::parse("redis://h?connect_timeout=2s")
-                .unwrap()
+                .expect("valid")
                 .connect_timeout,
             Some(Duration::from_secs(2))
         );
@@ -468,7 +468,7 @@ mod tests {
 
     #[test]
     fn debug_output_holds_no_secret() {
-        let target = Target::parse("redis://anna:hunter2@h").unwrap();
+        let target = Target::parse("redis://anna:hunter2@h").expect("valid");
         let text = format!("{target:?}");
         assert!(
             !text.contains("hunter2") && !text.contains("anna"),
