@@ -1,1 +1,327 @@
-//! (being written)
+//! The conformance suite on the backends that come with the crate, and on some that break the contract.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cache_runtime::Key;
+use cache_runtime::backend::redis::Redis;
+use cache_runtime::backend::{
+    Backend, BackendFuture, Format, Lease, LeaseMode, Memory, Stored, Token, WriteEnd,
+};
+use cache_runtime::testing::{Faulty, conformance};
+use tests::RedisServer;
+
+/// Runs all cases against the backend, one after another, and gives the names of those that fail.
+async fn failing(backend: Arc<dyn Backend>) -> Vec<&'static str> {
+    let mut failing = Vec::new();
+    for case in conformance::cases() {
+        let name = case.name();
+        let backend = Arc::clone(&backend);
+        if tokio::spawn(async move { case.run(backend).await })
+            .await
+            .is_err()
+        {
+            failing.push(name);
+        }
+    }
+    failing
+}
+
+#[tokio::test]
+async fn memory_passes_every_case() {
+    assert_eq!(failing(Arc::new(Memory::new())).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn memory_behind_the_fault_injector_passes_every_case() {
+    let (backend, _faults) = Faulty::new(Memory::new());
+    assert_eq!(failing(Arc::new(backend)).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn redis_passes_every_case() {
+    let server = RedisServer::start().await;
+    let backend = Redis::from_url(&server.url())
+        .unwrap()
+        .namespace("conformance")
+        .connect()
+        .await
+        .unwrap();
+    assert_eq!(failing(Arc::new(backend)).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn redis_over_a_unix_socket_passes_every_case() {
+    let server = RedisServer::start().await;
+    let url = format!("unix://{}?db=1", server.socket().display());
+    let backend = Redis::from_url(&url)
+        .unwrap()
+        .namespace("con:form{ance}*")
+        .connect()
+        .await
+        .unwrap();
+    assert_eq!(failing(Arc::new(backend)).await, [""; 0]);
+}
+
+#[test]
+fn every_case_has_a_name_of_its_own() {
+    let mut names: Vec<_> = conformance::cases()
+        .iter()
+        .map(conformance::Case::name)
+        .collect();
+    let cases = names.len();
+    names.sort_unstable();
+    names.dedup();
+    assert!(cases > 40 && names.len() == cases);
+}
+
+/// One way to break the contract.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Flaw {
+    FillsWithoutItsLease,
+    KeepsTheLeaseOnInvalidate,
+    KeepsTheValueOnInvalidate,
+    InvalidatesTheFirstKeyOnly,
+    GrantsBesideAWrite,
+    PutsBesideAWrite,
+    StoresAnOverlappedWrite,
+    ForgetsTheFence,
+    NeverExpires,
+    WaitsForEver,
+    ReleasesForAnybody,
+    LosesARenewal,
+    RefusesARefresh,
+    DoesNotClear,
+}
+
+const FLAWS: [Flaw; 14] = [
+    Flaw::FillsWithoutItsLease,
+    Flaw::KeepsTheLeaseOnInvalidate,
+    Flaw::KeepsTheValueOnInvalidate,
+    Flaw::InvalidatesTheFirstKeyOnly,
+    Flaw::GrantsBesideAWrite,
+    Flaw::PutsBesideAWrite,
+    Flaw::StoresAnOverlappedWrite,
+    Flaw::ForgetsTheFence,
+    Flaw::NeverExpires,
+    Flaw::WaitsForEver,
+    Flaw::ReleasesForAnybody,
+    Flaw::LosesARenewal,
+    Flaw::RefusesARefresh,
+    Flaw::DoesNotClear,
+];
+
+/// A sound backend but for one flaw.
+#[derive(Debug)]
+struct Flawed {
+    inner: Memory,
+    flaw: Flaw,
+    /// The last lease granted, whoever asks.
+    last: std::sync::Mutex<Option<Token>>,
+}
+
+impl Flawed {
+    fn is(&self, flaw: Flaw) -> bool {
+        self.flaw == flaw
+    }
+
+    fn ttl(&self, ttl: Duration) -> Duration {
+        if self.is(Flaw::NeverExpires) {
+            Duration::MAX
+        } else {
+            ttl
+        }
+    }
+
+    fn last(&self) -> Option<Token> {
+        *self.last.lock().unwrap()
+    }
+}
+
+impl Backend for Flawed {
+    fn format(&self) -> Format {
+        self.inner.format()
+    }
+
+    fn name(&self) -> &'static str {
+        "flawed"
+    }
+
+    fn get<'a>(&'a self, key: &'a Key) -> BackendFuture<'a, Option<Stored>> {
+        self.inner.get(key)
+    }
+
+    fn lease<'a>(
+        &'a self,
+        key: &'a Key,
+        token: Token,
+        ttl: Duration,
+        mode: LeaseMode,
+    ) -> BackendFuture<'a, Lease> {
+        Box::pin(async move {
+            let mode = if self.is(Flaw::RefusesARefresh) {
+                LeaseMode::IfMissing
+            } else {
+                mode
+            };
+            match self.inner.lease(key, token, ttl, mode).await? {
+                Lease::Bypass(_) if self.is(Flaw::GrantsBesideAWrite) => Ok(Lease::Granted),
+                Lease::Granted => {
+                    *self.last.lock().unwrap() = Some(token);
+                    Ok(Lease::Granted)
+                }
+                other => Ok(other),
+            }
+        })
+    }
+
+    fn renew<'a>(&'a self, key: &'a Key, token: Token, ttl: Duration) -> BackendFuture<'a, bool> {
+        if self.is(Flaw::LosesARenewal) {
+            Box::pin(async { Ok(true) })
+        } else {
+            self.inner.renew(key, token, ttl)
+        }
+    }
+
+    fn fill<'a>(
+        &'a self,
+        key: &'a Key,
+        token: Token,
+        value: Stored,
+        ttl: Duration,
+    ) -> BackendFuture<'a, bool> {
+        let ttl = self.ttl(ttl);
+        if self.is(Flaw::FillsWithoutItsLease) {
+            self.inner.put(key, value, ttl)
+        } else {
+            self.inner.fill(key, token, value, ttl)
+        }
+    }
+
+    fn release<'a>(&'a self, key: &'a Key, token: Token) -> BackendFuture<'a, ()> {
+        let token = if self.is(Flaw::ReleasesForAnybody) {
+            self.last().unwrap_or(token)
+        } else {
+            token
+        };
+        self.inner.release(key, token)
+    }
+
+    fn invalidate<'a>(&'a self, keys: &'a [Key]) -> BackendFuture<'a, ()> {
+        Box::pin(async move {
+            match self.flaw {
+                Flaw::KeepsTheValueOnInvalidate => Ok(()),
+                Flaw::InvalidatesTheFirstKeyOnly => {
+                    self.inner.invalidate(&keys[..keys.len().min(1)]).await
+                }
+                Flaw::KeepsTheLeaseOnInvalidate => {
+                    self.inner.invalidate(keys).await?;
+                    if let (Some(token), [key]) = (self.last(), keys) {
+                        self.inner
+                            .lease(key, token, Duration::from_secs(60), LeaseMode::IfMissing)
+                            .await?;
+                    }
+                    Ok(())
+                }
+                _ => self.inner.invalidate(keys).await,
+            }
+        })
+    }
+
+    fn put<'a>(&'a self, key: &'a Key, value: Stored, ttl: Duration) -> BackendFuture<'a, bool> {
+        let ttl = self.ttl(ttl);
+        if self.is(Flaw::PutsBesideAWrite) {
+            return self.inner.put_if_newer(key, u64::MAX, value, ttl);
+        }
+        self.inner.put(key, value, ttl)
+    }
+
+    fn begin_write<'a>(
+        &'a self,
+        key: &'a Key,
+        token: Token,
+        ttl: Duration,
+    ) -> BackendFuture<'a, ()> {
+        self.inner.begin_write(key, token, ttl)
+    }
+
+    fn renew_write<'a>(
+        &'a self,
+        key: &'a Key,
+        token: Token,
+        ttl: Duration,
+    ) -> BackendFuture<'a, bool> {
+        self.inner.renew_write(key, token, ttl)
+    }
+
+    fn end_write<'a>(
+        &'a self,
+        key: &'a Key,
+        token: Token,
+        value: Option<(Stored, Duration)>,
+    ) -> BackendFuture<'a, WriteEnd> {
+        Box::pin(async move {
+            let end = self.inner.end_write(key, token, value.clone()).await?;
+            if let (true, Some((value, ttl))) = (self.is(Flaw::StoresAnOverlappedWrite), value) {
+                self.inner.put(key, value, ttl).await?;
+            }
+            Ok(end)
+        })
+    }
+
+    fn put_if_newer<'a>(
+        &'a self,
+        key: &'a Key,
+        version: u64,
+        value: Stored,
+        ttl: Duration,
+    ) -> BackendFuture<'a, bool> {
+        if self.is(Flaw::ForgetsTheFence) {
+            self.inner.put(key, value, ttl)
+        } else {
+            self.inner.put_if_newer(key, version, value, ttl)
+        }
+    }
+
+    fn wait<'a>(&'a self, key: &'a Key, token: Token, patience: Duration) -> BackendFuture<'a, ()> {
+        if self.is(Flaw::WaitsForEver) {
+            Box::pin(std::future::pending())
+        } else {
+            self.inner.wait(key, token, patience)
+        }
+    }
+
+    fn clear(&self) -> BackendFuture<'_, ()> {
+        if self.is(Flaw::DoesNotClear) {
+            Box::pin(async { Ok(()) })
+        } else {
+            self.inner.clear()
+        }
+    }
+
+    fn ping(&self) -> BackendFuture<'_, ()> {
+        self.inner.ping()
+    }
+}
+
+/// Time stands still for tokio, and jumps when all wait: a case that waits for what never comes fails at once.
+#[tokio::test(start_paused = true)]
+async fn each_way_to_break_the_contract_fails_a_case() {
+    for flaw in FLAWS {
+        let mut found = false;
+        for case in conformance::cases() {
+            let backend = Flawed {
+                inner: Memory::new(),
+                flaw,
+                last: std::sync::Mutex::default(),
+            };
+            found |= tokio::spawn(async move { case.run(Arc::new(backend)).await })
+                .await
+                .is_err();
+            if found {
+                break;
+            }
+        }
+        assert!(found, "no case fails a backend that {flaw:?}");
+    }
+}

@@ -570,28 +570,46 @@ mod transactions {
 
     #[tokio::test]
     async fn a_transaction_inside_another_is_part_of_it() {
-        on_each_backend(async |cache| {
-            fill(&["1", "2"]).await;
+        async fn and_panics(cache: Cache) {
             cache
                 .in_transaction(async {
-                    cache.in_transaction(write("1")).await;
-                    assert_eq!(
-                        there(&["1"]).await,
-                        ["1"],
-                        "the outer one may yet be rolled back"
-                    );
-                    let inner = async {
-                        write("2").await;
-                        panic!("as told");
-                    };
-                    let panicked = tokio::spawn(carry(async { inner.await })).await;
-                    assert!(panicked.is_err());
-                    assert_eq!(there(&["2"]).await, ["2"]);
+                    write("2").await;
+                    panic!("as told");
                 })
                 .await;
+        }
+        on_each_backend(async |cache| {
+            fill(&["1", "2"]).await;
+            let outer = async {
+                cache.in_transaction(write("1")).await;
+                assert_eq!(
+                    there(&["1"]).await,
+                    ["1"],
+                    "the outer one may yet be rolled back"
+                );
+                let inner = tokio::spawn(carry(and_panics(cache.clone())));
+                assert!(within(inner).await.unwrap_err().is_panic());
+                assert_eq!(there(&["2"]).await, ["2"]);
+            };
+            cache.in_transaction(outer).await;
             assert!(there(&["1", "2"]).await.is_empty());
         })
         .await;
+    }
+
+    #[tokio::test]
+    async fn a_transaction_or_a_scope_does_not_multiply_the_size_of_its_work() {
+        let (cache, work) = (in_memory().await, || std::future::ready([0_u8; 10_000]));
+        let size = size_of_val(&work());
+        for wrapped in [
+            size_of_val(&cache.scope(work())),
+            size_of_val(&cache.in_transaction(work())),
+        ] {
+            assert!(
+                wrapped < 2 * size + 4096,
+                "{size} bytes of work made a future of {wrapped}: nested, it overflows the stack"
+            );
+        }
     }
 
     #[tokio::test]
@@ -679,7 +697,8 @@ mod transactions {
                 assert!(there(&["1"]).await.is_empty());
                 db.update();
             }
-            (written.open(), commit.open());
+            written.open();
+            commit.open();
             within(task).await.unwrap();
             assert_eq!(item(&db, "1").await, 3);
             assert_eq!(there(&["1"]).await, ["1"], "stored again after the commit");

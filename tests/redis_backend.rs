@@ -769,7 +769,14 @@ async fn a_dropped_backend_stops_to_reconnect() {
     eventually(DEADLINE, || async { tasks() == 0 }).await;
     let redis = connect(&server.url()).await;
     server.kill();
-    eventually(DEADLINE, || async { redis.ping().await.is_err() }).await;
+    // Until it has tried, and failed.
+    eventually(DEADLINE, || async {
+        redis
+            .ping()
+            .await
+            .is_err_and(|error| error.to_string().contains("refused"))
+    })
+    .await;
     assert!(tasks() > 0, "it tries to reconnect");
     drop(redis);
     eventually(DEADLINE, || async { tasks() == 0 }).await;
@@ -885,8 +892,8 @@ async fn a_full_server_refuses_and_leaves_no_old_value() {
         .await;
     let error = redis.put(&keys[0], entry("new"), TTL).await.unwrap_err();
     assert_eq!(error.kind(), BackendErrorKind::Rejected);
-    redis.invalidate(&keys).await.unwrap();
     assert_eq!(value(&redis, &keys[0]).await, None);
+    redis.invalidate(&keys).await.unwrap();
 }
 
 #[tokio::test]

@@ -124,6 +124,8 @@ impl Workspace {
             .env("CARGO_TARGET_DIR", self.folder.join("target"))
             // All of the work, as a change to a type that every function uses makes for it.
             .env("CARGO_INCREMENTAL", "0")
+            // The compiler that belongs to this cargo: rustup would take one that a dependency's own folder asks for.
+            .env("RUSTC", Path::new(env!("CARGO")).with_file_name("rustc"))
             .output()
             .expect("cargo runs");
         let took = began.elapsed();

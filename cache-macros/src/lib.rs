@@ -245,7 +245,7 @@ pub fn cached(args: TokenStream, item: TokenStream) -> TokenStream {
     match model {
         Some(model) if errors.is_empty() => expand::cached(&model, &function).into(),
         model => with_errors(
-            expand::cached_with_errors(model.as_ref(), &function),
+            &expand::cached_with_errors(model.as_ref(), &function),
             errors,
         ),
     }

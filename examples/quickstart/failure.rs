@@ -9,7 +9,7 @@ pub(crate) enum Failure {
     Arguments(#[from] lexopt::Error),
     #[error("trace {file}: {error}")]
     Trace { file: String, error: io::Error },
-    #[error("cache: {0}")]
+    #[error(transparent)]
     Cache(#[from] cache_runtime::Error),
     #[error("database: {0}")]
     Database(#[from] sqlx::Error),

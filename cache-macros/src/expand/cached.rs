@@ -11,7 +11,8 @@ use crate::model::Cached;
 pub(crate) fn cached(model: &Cached, function: &Function) -> TokenStream {
     let here = Span::mixed_site();
     let at = value_span(function);
-    let [cache_var, key_var, shape_var, answer, load] = [
+    let [body_var, cache_var, key_var, shape_var, answer, load] = [
+        "__cache_body",
         "__cache",
         "__cache_key",
         "__cache_shape",
@@ -38,7 +39,8 @@ pub(crate) fn cached(model: &Cached, function: &Function) -> TokenStream {
         match #answer {
             ::cache_runtime::private::Answer::Ready(#load) => #load,
             ::cache_runtime::private::Answer::Load(#load) => {
-                ::cache_runtime::private::Loading::run(#load, #body).await
+                let #body_var = ::core::pin::pin!(#body);
+                ::cache_runtime::private::Loading::run(#load, #body_var).await
             }
         }
     };

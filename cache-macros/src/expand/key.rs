@@ -48,17 +48,12 @@ pub(super) fn push(pieces: &[KeyPiece], keys: &TokenStream, parts: &Parts) -> To
     });
     let mut pushes = quote_spanned!(here=> ::cache_runtime::private::Keys::push(#keys, #key););
     for (element, collection) in loops.0.iter().rev() {
-        // In one place, so that the compiler says once what it has against the collection.
-        let at = collection.blame.1;
-        let collection = reference(
-            &Value {
-                blame: (at, at),
-                ..collection.clone()
-            },
-            None,
-        );
-        pushes = quote_spanned! {here.located_at(at)=>
-            for #element in ::cache_runtime::private::KeyElements::elements(#collection) { #pushes }
+        // All in one place, so that the compiler says once what it has against the collection.
+        let at = here.located_at(collection.blame.1);
+        let and = quote_spanned!(at=> &);
+        let collection = place(collection, None);
+        pushes = quote_spanned! {at=>
+            for #element in ::cache_runtime::private::KeyElements::elements(#and #collection) { #pushes }
         };
     }
     pushes
@@ -218,28 +213,34 @@ fn key(
 
 /// `&root.field.0`, each token where it is to be blamed. `root` may be replaced.
 fn reference(value: &Value, root: Option<&Ident>) -> TokenStream {
-    let (first, last) = value.blame;
-    let here = Span::mixed_site();
+    let place = place(value, root);
+    if matches!(value.root, Root::Return) && root.is_none() && value.fields.is_empty() {
+        // The result is handed in by reference.
+        return place;
+    }
+    // Both ends of the expression are of one hygiene, else the compiler underlines only one of them.
+    let hygiene = place
+        .clone()
+        .into_iter()
+        .next()
+        .map_or_else(Span::mixed_site, |root| root.span());
+    let and = quote_spanned!(value.blame.0.resolved_at(hygiene)=> &);
+    quote!(#and #place)
+}
+
+/// `root.field.0`.
+fn place(value: &Value, root: Option<&Ident>) -> TokenStream {
+    let last = value.blame.1;
     let ident = match (&value.root, root) {
         (_, Some(ident)) => ident.clone(),
         (Root::Param { ident, .. } | Root::Receiver(ident) | Root::Const(ident), None) => {
             ident.clone()
         }
-        (Root::Return, None) => {
-            // The result is handed in by reference.
-            local("__cache_result")
-        }
+        (Root::Return, None) => local("__cache_result"),
     };
-    let whole_result =
-        matches!(value.root, Root::Return) && root.is_none() && value.fields.is_empty();
     let ident = blamed(&ident, last);
-    if whole_result {
-        return ident.to_token_stream();
-    }
-    // Both ends of the expression are of one hygiene, else the compiler underlines only one of them.
-    let and = quote_spanned!(first.resolved_at(ident.span())=> &);
-    // A field is not: the compiler would offer to replace the whole template by a field of a similar name.
-    let last = here.located_at(last);
+    // A field is of the macro's hygiene: else the compiler would offer to replace the whole template by a field of a similar name.
+    let last = Span::mixed_site().located_at(last);
     let fields = value.fields.iter().map(|field| match field {
         Field::Index(index) => {
             let index = Index {
@@ -258,7 +259,7 @@ fn reference(value: &Value, root: Option<&Ident>) -> TokenStream {
             quote_spanned!(last=> .#field)
         }
     });
-    quote!(#and #ident #(#fields)*)
+    quote!(#ident #(#fields)*)
 }
 
 /// The variable, resolved as before and shown elsewhere.

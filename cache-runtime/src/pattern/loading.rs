@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::pin::Pin;
 use std::time::Duration;
 
 use smallvec::SmallVec;
@@ -74,7 +75,13 @@ where
     }
 
     /// Runs the body, stores what it found if that is still allowed, and lets those who wait have it.
-    pub async fn run(self: Box<Self>, body: impl Future<Output = S::Output>) -> S::Output {
+    ///
+    /// The body is borrowed and what follows it is boxed, so that a function which calls itself, or many that call each other,
+    /// need little more stack than without a cache.
+    pub async fn run(
+        self: Box<Self>,
+        body: Pin<&mut impl Future<Output = S::Output>>,
+    ) -> S::Output {
         let inner = &*self.cache.inner;
         let counters = &inner.functions.of(self.spec).counters;
         counters.one(Count::Loads);
@@ -82,15 +89,18 @@ where
         let output = match &self.held {
             // While it runs the lease is renewed: the lease's expiry bounds a crash, not a slow load.
             Held::Lease { lease, .. } => {
-                race::beside(body, renew(&self.cache, &self.key, lease.token)).await
+                let renewals = Box::pin(renew(&self.cache, &self.key, lease.token));
+                race::beside(body, renewals).await
             }
             Held::Seats(_) | Held::Nothing => body.await,
         };
         let load_time = inner.clock.now().since(began);
-        counters.add(
-            Count::LoadMicros,
-            u64::try_from(load_time.as_micros()).unwrap_or(u64::MAX),
-        );
+        let micros = u64::try_from(load_time.as_micros()).unwrap_or(u64::MAX);
+        counters.add(Count::LoadMicros, micros);
+        Box::pin(self.end(output, load_time)).await
+    }
+
+    async fn end(self: Box<Self>, output: S::Output, load_time: Duration) -> S::Output {
         match self.shape.open(output) {
             Outcome::Value(value) => self.found(value, load_time).await,
             Outcome::Absent => {
@@ -102,21 +112,25 @@ where
                 }
             }
             Outcome::Failed(error) => {
-                counters.one(Count::LoadErrors);
-                self.held
-                    .end(|| {
-                        self.shape
-                            .share(&error)
-                            .map_or(Landing::Failed, Landing::Error)
-                    })
-                    .await;
+                let inner = &self.cache.inner;
+                inner
+                    .functions
+                    .of(self.spec)
+                    .counters
+                    .one(Count::LoadErrors);
+                let share = || {
+                    self.shape
+                        .share(&error)
+                        .map_or(Landing::Failed, Landing::Error)
+                };
+                self.held.end(share).await;
                 self.shape.failed(error)
             }
         }
     }
 
     /// Stores first and wakes then: a waiter that looks for itself finds the value.
-    async fn found(self, value: S::Value, load_time: Duration) -> S::Output {
+    async fn found(self: Box<Self>, value: S::Value, load_time: Duration) -> S::Output {
         let seats = match self.held {
             Held::Lease { lease, seats } => {
                 let inner = &self.cache.inner;

@@ -142,3 +142,19 @@ fn explain(code: &str, details: Option<&str>) -> String {
         (_, Some(details)) => format!("{code}: {details}"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::explain;
+
+    #[test]
+    fn a_refusal_that_may_name_the_user_is_not_repeated() {
+        for code in ["NOPERM", "WRONGPASS", "NOAUTH"] {
+            assert!(!explain(code, Some("User berta has no permissions")).contains("berta"));
+        }
+        assert_eq!(
+            explain("OOM", Some("command not allowed")),
+            "OOM: command not allowed"
+        );
+    }
+}

@@ -195,9 +195,9 @@ async fn call(
 ) -> Result<(), BackendError> {
     let live = link.live()?;
     let seat = link.callers.join(names.channel(key).to_bytes(), link);
-    let mut called = pin!(seat.topic.called.notified());
-    // In line from here on: what is published after the subscription is not missed, whenever the lease is looked at.
-    called.as_mut().enable();
+    // In line from here on, before its first poll: what is published after the subscription is not missed, whenever the lease
+    // is looked at.
+    let called = pin!(seat.topic.called.notified());
     let subscribed = seat.subscribe(&live).await?;
     let Some(left) = lease_left(link, [names.value(key), names.state(key)], token).await? else {
         return Ok(());
