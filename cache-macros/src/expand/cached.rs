@@ -27,16 +27,19 @@ pub(crate) fn cached(model: &Cached, function: &Function) -> TokenStream {
         spec::of_loader(model, function)
     };
     let shape = stored_shape(&function.return_type(), at, true);
-    let key = key::of_loader(model, function);
+    let (writer, key) = key::written_by_loader(model, function);
     let cache = handle(model.cache.as_ref());
     let body = body(function);
-    // Each part has a statement of its own: a temporary of theirs must not live across the `await`.
+    // Each part has a statement of its own, and all of them a block: nothing of theirs lives across the `await`.
     let calls = quote_spanned! {at=>
-        let #cache_var = #cache;
-        let #key_var = #key;
-        let #shape_var = #shape;
-        let #answer = ::cache_runtime::private::read(#spec, #cache_var, &#key_var, #shape_var).await;
-        match #answer {
+        let #answer = {
+            let #cache_var = #cache;
+            #key
+            let #key_var = ::cache_runtime::private::KeyWriter::key(&#writer);
+            let #shape_var = #shape;
+            ::cache_runtime::private::read(#spec, #cache_var, #key_var, #shape_var)
+        };
+        match #answer.await {
             ::cache_runtime::private::Answer::Ready(#load) => #load,
             ::cache_runtime::private::Answer::Load(#load) => {
                 let #body_var = ::core::pin::pin!(#body);

@@ -11,8 +11,18 @@ use crate::template::Field;
 
 /// An expression of type `Key`: the key of a cached function.
 pub(super) fn of_loader(model: &Cached, function: &Function) -> TokenStream {
+    let (writer, writes) = written_by_loader(model, function);
+    quote_spanned! {Span::mixed_site()=> {
+        #writes
+        ::cache_runtime::private::KeyWriter::finish(#writer)
+    }}
+}
+
+/// The writer of the loader's key, and the statements that make it and write the key. A call borrows the key from its
+/// writer: the runtime's hit path must not move what was written a moment ago.
+pub(super) fn written_by_loader(model: &Cached, function: &Function) -> (Ident, TokenStream) {
     let prefix = matches!(model.key, KeyModel::Default { .. }).then(|| prefix(model, function));
-    key(prefix, model.key.pieces(), &|_, _| None)
+    writes(prefix, model.key.pieces(), &|_, _| None)
 }
 
 /// The path of the function, as the name of a type that is declared where the function is. Unlike `module_path!` it tells
@@ -171,6 +181,18 @@ fn key(
     pieces: &[KeyPiece],
     instead: &dyn Fn(usize, &Value) -> Option<Written>,
 ) -> TokenStream {
+    let (writer, writes) = writes(prefix, pieces, instead);
+    quote_spanned! {Span::mixed_site()=> {
+        #writes
+        ::cache_runtime::private::KeyWriter::finish(#writer)
+    }}
+}
+
+fn writes(
+    prefix: Option<TokenStream>,
+    pieces: &[KeyPiece],
+    instead: &dyn Fn(usize, &Value) -> Option<Written>,
+) -> (Ident, TokenStream) {
     let here = Span::mixed_site();
     let writer = local("__cache_key");
     let path = quote_spanned!(here=> ::cache_runtime::private::KeyWriter);
@@ -203,12 +225,12 @@ fn key(
             }
         },
     });
-    quote_spanned! {here=> {
+    let statements = quote_spanned! {here=>
         let mut #writer = #path::new();
         #prefix
         #(#writes)*
-        #path::finish(#writer)
-    }}
+    };
+    (writer, statements)
 }
 
 /// `&root.field.0`, each token where it is to be blamed. `root` may be replaced.

@@ -50,7 +50,22 @@ macro_rules! integers {
         }
     )*};
 }
-integers!(u8 u16 u32 u64 u128 usize i8 i16 i32 i64 i128 isize);
+integers!(u128 usize i8 i16 i32 i64 i128 isize);
+
+/// The types that most keys are made of.
+macro_rules! unsigned {
+    ($($int:ty)*) => {$(
+        impl KeyPart for $int {
+            #[inline]
+            fn write_key(&self, key: &mut KeyWriter) { key.decimal(u64::from(*self)); }
+        }
+        impl KeyPart for NonZero<$int> {
+            #[inline]
+            fn write_key(&self, key: &mut KeyWriter) { key.decimal(u64::from(self.get())); }
+        }
+    )*};
+}
+unsigned!(u8 u16 u32 u64);
 
 impl KeyPart for bool {
     fn write_key(&self, key: &mut KeyWriter) {

@@ -50,6 +50,25 @@ impl Text {
         }
     }
 
+    /// Appends a number in decimal digits, written where they stay. A formatter would write them to a buffer of its own, and
+    /// copying bytes that were written a moment ago costs more than the digits.
+    #[inline]
+    pub(super) fn push_decimal(&mut self, mut number: u64) {
+        let digits = number.checked_ilog10().unwrap_or(0) as usize + 1;
+        if let Self::Inline { len, bytes } = self {
+            let at = usize::from(*len);
+            if let Some(room) = bytes.get_mut(at..at + digits) {
+                for digit in room.iter_mut().rev() {
+                    *digit = b'0' + (number % 10) as u8;
+                    number /= 10;
+                }
+                *len += digits as u8;
+                return;
+            }
+        }
+        self.push(itoa::Buffer::new().format(number).as_bytes());
+    }
+
     #[cold]
     fn spill(&mut self, more: &[u8]) {
         let mut heap = Vec::with_capacity((self.len() + more.len()).next_power_of_two());
@@ -86,6 +105,20 @@ mod tests {
             let mut at_once = Text::new();
             at_once.push(&expected);
             assert_eq!(at_once.as_bytes(), expected);
+        }
+    }
+
+    #[test]
+    fn numbers_are_written_like_any_formatter_writes_them() {
+        let edges = (0..20).map(|power| 10_u64.pow(power));
+        let around = edges.flat_map(|edge| [edge - 1, edge, edge + 1]);
+        for number in around.chain([0, u64::MAX]) {
+            for before in [0, 40, 50, 62, 63, 64] {
+                let mut text = Text::new();
+                text.push(&vec![b'x'; before]);
+                text.push_decimal(number);
+                assert_eq!(&text.as_bytes()[before..], number.to_string().as_bytes());
+            }
         }
     }
 

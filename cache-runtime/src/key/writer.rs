@@ -16,7 +16,7 @@ use super::{Key, KeyPart};
 /// | `None` | `%!`, and a further `!` for each `Some` around it |
 /// | a list or tuple | `%(`, each element and `%,`, then `%)` |
 pub struct KeyWriter {
-    bytes: Text,
+    key: Key,
 }
 
 impl Default for KeyWriter {
@@ -30,7 +30,7 @@ impl std::fmt::Debug for KeyWriter {
         write!(
             f,
             "KeyWriter({:?})",
-            String::from_utf8_lossy(self.bytes.as_bytes())
+            String::from_utf8_lossy(self.key.0.as_bytes())
         )
     }
 }
@@ -40,13 +40,15 @@ impl KeyWriter {
     #[must_use]
     #[inline]
     pub fn new() -> Self {
-        Self { bytes: Text::new() }
+        Self {
+            key: Key(Text::new()),
+        }
     }
 
     /// Adds literal text of a template, unescaped.
     #[inline]
     pub fn literal(&mut self, text: &str) {
-        self.bytes.push(text.as_bytes());
+        self.key.0.push(text.as_bytes());
     }
 
     /// Adds a value.
@@ -66,38 +68,52 @@ impl KeyWriter {
         let mut clean = 0;
         for (at, &byte) in bytes.iter().enumerate() {
             if is_reserved(byte) {
-                self.bytes.push(&bytes[clean..at]);
+                self.key.0.push(&bytes[clean..at]);
                 self.escape(byte);
                 clean = at + 1;
             }
         }
-        self.bytes.push(&bytes[clean..]);
+        self.key.0.push(&bytes[clean..]);
+    }
+
+    /// The key as written so far.
+    #[must_use]
+    #[inline]
+    pub fn key(&self) -> &Key {
+        &self.key
     }
 
     /// The finished key.
     #[must_use]
     #[inline]
     pub fn finish(self) -> Key {
-        Key(self.bytes)
+        self.key
     }
 
     /// Adds an integer: its text holds nothing to escape.
     #[inline]
     pub(super) fn integer<I: itoa::Integer>(&mut self, value: I) {
-        self.bytes
+        self.key
+            .0
             .push(itoa::Buffer::new().format(value).as_bytes());
     }
 
+    /// Adds a number, without a detour.
+    #[inline]
+    pub(super) fn decimal(&mut self, value: u64) {
+        self.key.0.push_decimal(value);
+    }
+
     pub(super) fn mark(&mut self, mark: &[u8]) {
-        self.bytes.push(mark);
+        self.key.0.push(mark);
     }
 
     /// Writes `Some(value)`: if the value's own text says `None`, one `!` more tells the two apart.
     pub(super) fn some<P: KeyPart + ?Sized>(&mut self, value: &P) {
-        let start = self.bytes.len();
+        let start = self.key.0.len();
         value.write_key(self);
-        if self.bytes.as_bytes()[start..].starts_with(b"%!") {
-            self.bytes.insert(start + 2, b'!');
+        if self.key.0.as_bytes()[start..].starts_with(b"%!") {
+            self.key.0.insert(start + 2, b'!');
         }
     }
 
