@@ -408,7 +408,7 @@ mod unreadable_types {
                 .lines()
                 .filter(|line| {
                     line.contains("ERROR")
-                        && line.contains(function)
+                        && line.contains(&format!("function={function:?}"))
                         && line.contains(&format!("codec `{codec}`"))
                 })
                 .map(str::to_owned)

@@ -132,7 +132,8 @@ fn what_cannot_be_used_is_named_and_the_exit_code_is_2() {
     fs::write(&odd, b"12345").unwrap();
     let torn = folder.path().join("torn.trace.xz");
     fs::write(&torn, b"\xfd7zXZ\x00").unwrap();
-    let cases: [(&[&str], &[(&str, &str)], &str); 9] = [
+    type Case<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], &'a str);
+    let cases: [Case<'_>; 9] = [
         (&["--call", "5"], &[], "--call"),
         (&["--calls"], &[], "--calls"),
         (

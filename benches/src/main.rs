@@ -57,9 +57,9 @@ fn main() -> ExitCode {
         }
     };
     if json {
-        report.print_json()
+        report.print_json();
     } else {
-        report.print_table()
+        report.print_table();
     }
     ExitCode::SUCCESS
 }

@@ -62,7 +62,7 @@ mod tests {
 
     #[test]
     fn a_user_is_about_134_bytes() {
-        let bytes = postcard::to_allocvec(&User::new(123_456)).unwrap();
+        let bytes = postcard::to_allocvec(&User::new(123_456)).expect("a user can be written");
         assert!((124..=144).contains(&bytes.len()), "{} bytes", bytes.len());
     }
 

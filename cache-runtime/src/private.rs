@@ -5,7 +5,7 @@ pub use crate::error::Error;
 pub use crate::invalidation::{Keys, StrictError, refusal, write, write_strict};
 pub use crate::key::{Key, KeyElements, KeyPart, KeyWriter};
 pub use crate::pattern::Loading;
-pub use crate::pattern::aside::{Answer, read};
+pub use crate::pattern::aside::{Answer, Hit, read};
 pub use crate::pattern::entries::CacheValue;
 pub use crate::shape::{IntoOutput, Kept, Probe, Shape};
 pub use crate::spec::{CodecKind, Consistency, Spec, Stampede, WriterSpec};
@@ -14,7 +14,7 @@ pub use crate::spec::{CodecKind, Consistency, Spec, Stampede, WriterSpec};
 pub mod via {
     pub use crate::shape::{
         ViaAny as _, ViaArc as _, ViaOption as _, ViaPlain as _, ViaResult as _,
-        ViaResultOption as _, ViaSharedResult as _, ViaSharedResultOption as _,
+        ViaResultOption as _, ViaSharedResult as _, ViaSharedResultOption as _, ViaUnusable as _,
     };
 }
 

@@ -10,6 +10,8 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
+use crate::pattern::entries::CacheValue;
+
 use crate::backend::SharedValue;
 
 /// What a loader returned, taken apart.
@@ -59,7 +61,15 @@ pub trait Shape: Copy {
     {
         Arc::new(value)
     }
-    /// Takes a value out of what is shared, if it is of this type.
+    /// Whether what is shared is a value of this type.
+    fn fits(self, shared: &SharedValue) -> bool
+    where
+        Self::Value: 'static,
+    {
+        shared.is::<Self::Value>()
+    }
+    /// Takes a value out of what is shared, if it [`fits`](Self::fits).
+    #[inline]
     fn hand_out(self, shared: SharedValue) -> Option<Self::Value>
     where
         Self::Value: Clone + 'static,
@@ -387,6 +397,10 @@ where
     fn keep(self, value: Arc<T>) -> SharedValue {
         value
     }
+    fn fits(self, shared: &SharedValue) -> bool {
+        shared.is::<T>() || shared.is::<Arc<T>>()
+    }
+    #[inline]
     fn hand_out(self, shared: SharedValue) -> Option<Arc<T>> {
         // A generic function that shares the entry could not know of the `Arc` and put it into another.
         shared
@@ -403,10 +417,11 @@ pub trait ViaArc {
     /// The shape, with the way its value is kept.
     fn kept(&self) -> Self::Found;
 }
-impl<S, T> ViaArc for &Kept<S>
+impl<S, T> ViaArc for &&Kept<S>
 where
     S: Shape<Value = Arc<T>>,
     T: Send + Sync + 'static,
+    Arc<T>: CacheValue,
 {
     type Found = InArc<S>;
     fn kept(&self) -> InArc<S> {
@@ -421,10 +436,63 @@ pub trait ViaAny {
     /// The shape, with the way its value is kept.
     fn kept(&self) -> Self::Found;
 }
-impl<S: Shape> ViaAny for Kept<S> {
+impl<S: Shape> ViaAny for &Kept<S>
+where
+    S::Value: CacheValue,
+{
     type Found = S;
     fn kept(&self) -> S {
         self.0
+    }
+}
+
+/// The value cannot be cached. The macros say so, once, through `assert_value`; this shape then fits wherever the value's own
+/// would, so that no further error follows. A program in which it is found does not compile.
+pub trait ViaUnusable {
+    /// The shape found.
+    type Found;
+    /// A shape that is never used.
+    fn kept(&self) -> Self::Found;
+}
+impl<S: Shape> ViaUnusable for Kept<S> {
+    type Found = Unusable<S>;
+    fn kept(&self) -> Unusable<S> {
+        Unusable(self.0)
+    }
+}
+
+/// Stands in for a shape whose value cannot be cached.
+#[derive(Debug, Clone, Copy)]
+pub struct Unusable<S>(S);
+
+impl<S: Shape> Shape for Unusable<S> {
+    type Output = S::Output;
+    type Value = ();
+    type Error = S::Error;
+
+    fn open(self, _: S::Output) -> Outcome<(), S::Error> {
+        Outcome::Absent
+    }
+    fn value(self, (): ()) -> S::Output {
+        unreachable!("a program with this shape does not compile")
+    }
+    fn absent(self) -> Option<S::Output> {
+        self.0.absent()
+    }
+    fn failed(self, error: S::Error) -> S::Output {
+        self.0.failed(error)
+    }
+    fn peek(self, _: &S::Output) -> Option<&()> {
+        None
+    }
+    fn succeeded(self, output: &S::Output) -> bool {
+        self.0.succeeded(output)
+    }
+    fn share(self, error: &S::Error) -> Option<SharedError> {
+        self.0.share(error)
+    }
+    fn unshare(self, error: &SharedError) -> Option<S::Error> {
+        self.0.unshare(error)
     }
 }
 

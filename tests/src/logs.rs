@@ -1,9 +1,10 @@
 //! What was logged during a test, to check that something is said once, or never.
 
 use std::io::{self, Write};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
-use tracing::subscriber::DefaultGuard;
+use tracing::Dispatch;
+use tracing::subscriber::{DefaultGuard, NoSubscriber};
 use tracing_subscriber::fmt::MakeWriter;
 
 /// Collects every `tracing` event of the thread that made it, at all levels, until it is dropped.
@@ -24,6 +25,7 @@ impl Logs {
             .with_ansi(false)
             .with_writer(buffer.clone())
             .finish();
+        LazyLock::force(&SECOND);
         Self {
             buffer,
             _guard: tracing::subscriber::set_default(subscriber),
@@ -44,6 +46,10 @@ impl Logs {
             .count()
     }
 }
+
+/// tracing takes a lone subscriber for that of every thread: a place in the code that a thread without one comes by first would be
+/// switched off for the thread that captures, too. Where there are two it asks both.
+static SECOND: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(NoSubscriber::new()));
 
 #[derive(Debug, Clone, Default)]
 struct Buffer(Arc<Mutex<Vec<u8>>>);

@@ -124,7 +124,7 @@ pub(crate) fn child(subject: &str, url: &str) {
                 rounds(ours).await;
             }
             "cached" => {
-                rounds(|id| async move { cached(id).await.expect("the server runs") }).await
+                rounds(|id| async move { cached(id).await.expect("the server runs") }).await;
             }
             _ => {
                 let one = ConcurrencyLimit::new(1).expect("within its bounds");

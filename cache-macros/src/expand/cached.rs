@@ -40,6 +40,7 @@ pub(crate) fn cached(model: &Cached, function: &Function) -> TokenStream {
             ::cache_runtime::private::read(#spec, #cache_var, #key_var, #shape_var)
         };
         match #answer.await {
+            ::cache_runtime::private::Answer::Hit(#load) => ::cache_runtime::private::Hit::output(#load),
             ::cache_runtime::private::Answer::Ready(#load) => #load,
             ::cache_runtime::private::Answer::Load(#load) => {
                 let #body_var = ::core::pin::pin!(#body);

@@ -3,6 +3,7 @@
 //! The protocol is that of leases (Nishtala et al., "Scaling Memcache at Facebook", NSDI 2013), with a token for each load rather than for
 //! each client, and with write intents (Ghandeharizadeh et al., "Strong consistency in cache augmented SQL systems", Middleware 2014) for strict writers.
 
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use std::task::{Context, Poll};
 
 use smallvec::smallvec;
 
-use crate::backend::{Format, Lease, LeaseMode, Stored, Token};
+use crate::backend::{Format, Lease, LeaseMode, SharedValue, Stored, Token};
 use crate::cache::{self, Cache, Current, Inner, Place};
 use crate::error::BackendError;
 use crate::guard::Budget;
@@ -34,10 +35,45 @@ const FAILED_FLIGHTS: usize = 2;
 /// What the runtime answers to a call: the result, or the order to load it.
 #[derive(Debug)]
 pub enum Answer<S: Shape> {
+    /// The call's result is in this process.
+    Hit(Hit<S>),
     /// The call's result.
     Ready(S::Output),
     /// The caller runs its body under this. In a box, so that a hit does not carry its size about.
     Load(Box<Loading<S>>),
+}
+
+/// A value that is shared and that the caller takes its own copy of, at the very end: a value of some size is copied once, to where it is
+/// returned, and not from hand to hand.
+pub struct Hit<S> {
+    shape: S,
+    shared: SharedValue,
+}
+
+impl<S> fmt::Debug for Hit<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Hit")
+    }
+}
+
+impl<S> Hit<S>
+where
+    S: Shape,
+    S::Value: CacheValue,
+{
+    fn new(shape: S, shared: SharedValue) -> Option<Self> {
+        shape.fits(&shared).then_some(Self { shape, shared })
+    }
+
+    /// The call's result.
+    #[must_use]
+    #[inline]
+    pub fn output(self) -> S::Output {
+        match self.shape.hand_out(self.shared) {
+            Some(value) => self.shape.value(value),
+            None => unreachable!("what fits can be handed out"),
+        }
+    }
 }
 
 /// Looks the key up and, on a miss, finds out who loads it.
@@ -70,11 +106,18 @@ where
         seen = Seen::Nothing;
         if let Some(stored) = local {
             let function = cache.inner.functions.of(spec);
-            if let Some(value) = entries::read(shape, function, stored) {
-                function.counters.one(Count::Hits);
-                return Reading::Now(Some(Answer::Ready(shape.value(value))));
+            match stored {
+                Stored::Typed(typed) => {
+                    if let Some(hit) = Hit::new(shape, typed.value) {
+                        function.counters.one(Count::Hits);
+                        return Reading::Now(Some(hit));
+                    }
+                    function.counters.one(Count::Unreadable);
+                    seen = Seen::Unusable;
+                }
+                // Bytes in this process are read where other bytes are.
+                Stored::Encoded(_) => seen = Seen::NotAsked,
             }
-            seen = Seen::Unusable;
         }
     }
     Reading::Later(Box::pin(later(
@@ -84,21 +127,23 @@ where
 }
 
 /// The answer, or the future of it.
-enum Reading<A, F> {
-    Now(Option<A>),
+enum Reading<S, F> {
+    Now(Option<Hit<S>>),
     Later(Pin<Box<F>>),
 }
 
 // Nothing in it is pinned but what is behind its own box.
-impl<A, F> Unpin for Reading<A, F> {}
+impl<S, F> Unpin for Reading<S, F> {}
 
-impl<A, F: Future<Output = A>> Future for Reading<A, F> {
-    type Output = A;
+impl<S: Shape, F: Future<Output = Answer<S>>> Future for Reading<S, F> {
+    type Output = Answer<S>;
 
     #[inline]
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<A> {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Answer<S>> {
         match self.get_mut() {
-            Self::Now(answer) => answer.take().map_or(Poll::Pending, Poll::Ready),
+            Self::Now(hit) => hit
+                .take()
+                .map_or(Poll::Pending, |hit| Poll::Ready(Answer::Hit(hit))),
             Self::Later(future) => future.as_mut().poll(cx),
         }
     }
