@@ -147,6 +147,16 @@ mod templates {
     }
 
     #[test]
+    fn keys_about_as_long_as_fit_on_the_stack_are_told_apart() {
+        // Up to 63 bytes a key is kept in place, and then on the heap.
+        let long =
+            (48..66_usize, text(), text()).prop_map(|(length, a, b)| ("x".repeat(length) + &a, b));
+        injective((long, option::of(option::of(text()))), |((a, b), c)| {
+            nested::key(c, (a, Some(b)), None)
+        });
+    }
+
+    #[test]
     fn two_placeholders_tell_all_pairs_of_texts_apart() {
         injective((text(), text()), |(a, b)| two::key(a, &b));
     }
@@ -408,6 +418,28 @@ mod traps {
             two::key(&long, &long),
         ]);
         assert_eq!(one::key(&long).len(), 100_002);
+    }
+
+    #[test]
+    fn numbers_are_written_in_full() {
+        #[cached(key = "<a>:<b>:<c>:<d>:<e>")]
+        async fn numbers(a: u64, b: i64, c: u128, d: i8, e: usize) -> u8 {
+            let _ = (a, b, c, d, e);
+            0
+        }
+        let powers = (0..64)
+            .map(|bit| 1_u64 << bit)
+            .chain((0..20).map(|digits| 10_u64.pow(digits)));
+        for power in powers {
+            for a in [power - 1, power, power + 1, u64::MAX - power] {
+                let (b, c) = (a as i64, u128::from(a) << 64);
+                let (d, e) = (a as i8, a as usize);
+                assert_eq!(
+                    numbers::key(a, b, c, d, e),
+                    format!("{a}:{b}:{c}:{d}:{e}").as_str()
+                );
+            }
+        }
     }
 
     #[test]

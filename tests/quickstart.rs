@@ -273,29 +273,40 @@ fn stdout_of(output: &Output) -> String {
 
 /// Runs an example, built as the tests themselves were.
 fn example(name: &str, args: &[&str], variables: &[(&str, &str)]) -> Output {
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    // The members that `tests/run` builds: their features are those of the artefacts that are there already.
     cargo
         .current_dir(workspace)
-        .args([
-            "run",
-            "--quiet",
-            "--profile",
-            &profile(),
-            "--example",
-            name,
-            "--",
-        ])
-        .args(args);
-    // The example sees none of the user's settings, and cargo none of what it set for this test: build scripts run again by it.
+        .args(["build", "--quiet", "--workspace", "--exclude", "benches"]);
+    let built = without_settings(cargo.args(["--profile", &profile(), "--example", name])).output();
+    let built = built.unwrap();
+    assert!(
+        built.status.success(),
+        "{}",
+        String::from_utf8_lossy(&built.stderr)
+    );
+    // This test is `<target>/<profile>/deps/quickstart-…`.
+    let here = env::current_exe().unwrap();
+    let binary = here.ancestors().nth(2).unwrap().join("examples").join(name);
+    let mut program = Command::new(binary);
+    let program = program.current_dir(workspace).args(args);
+    without_settings(program)
+        .envs(variables.iter().copied())
+        .output()
+        .unwrap()
+}
+
+/// The example sees none of the user's settings, and cargo none of what it set for this test: build scripts run again by it.
+fn without_settings(command: &mut Command) -> &mut Command {
     for (variable, _) in env::vars_os() {
         let of_cargo = ["CARGO_MANIFEST_", "CARGO_PKG_"];
         let name = variable.to_string_lossy();
         if name.starts_with("CACHE_") || of_cargo.iter().any(|prefix| name.starts_with(prefix)) {
-            cargo.env_remove(&variable);
+            command.env_remove(&variable);
         }
     }
-    cargo.envs(variables.iter().copied()).output().unwrap()
+    command
 }
 
 /// By the folder that this test was built into: `target/<profile>/deps`.

@@ -39,8 +39,12 @@ mod good {
     #[tokio::test]
     async fn user_password_and_database_number_are_used() {
         let server = RedisServer::start().await;
-        let () = server.query(cmd("ACL").arg(&["SETUSER", "anna", "on", ">p@ss/:%", "~*", "&*", "+@all"])).await;
-        let () = server.query(cmd("ACL").arg(&["SETUSER", "default", "-@write"])).await;
+        let () = server
+            .query(cmd("ACL").arg(&["SETUSER", "anna", "on", ">p@ss/:%", "~*", "&*", "+@all"]))
+            .await;
+        let () = server
+            .query(cmd("ACL").arg(&["SETUSER", "default", "-@write"]))
+            .await;
         let url = format!("redis://anna:p%40ss%2F%3A%25@127.0.0.1:{}", server.port());
         assert!(caches(&cache(&format!("{url}/3")).await).await);
         assert!(caches(&cache(&format!("{url}?db=4")).await).await);

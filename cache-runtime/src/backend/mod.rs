@@ -128,7 +128,9 @@ pub trait Backend: Send + Sync + fmt::Debug + 'static {
     /// The value, if there is one that has not expired.
     fn get<'a>(&'a self, key: &'a Key) -> BackendFuture<'a, Option<Stored>>;
 
-    /// Asks for the right to load. In this order: [`Hit`](Lease::Hit) if there is a value (not in [`LeaseMode::Refresh`]);
+    /// Asks for the right to load. Whoever cannot use the value that this would answer with asks in [`LeaseMode::Refresh`].
+    ///
+    /// In this order: [`Hit`](Lease::Hit) if there is a value (not in [`LeaseMode::Refresh`]);
     /// [`Bypass`](Lease::Bypass) while an intent lives; [`Busy`](Lease::Busy) while another lease lives; else
     /// [`Granted`](Lease::Granted), and the lease under `token` lives for `ttl` or until it is renewed, filled, released or invalidated.
     fn lease<'a>(
@@ -154,7 +156,8 @@ pub trait Backend: Send + Sync + fmt::Debug + 'static {
     /// Gives the lease up.
     fn release<'a>(&'a self, key: &'a Key, token: Token) -> BackendFuture<'a, ()>;
 
-    /// Removes values and leases. The keys may be treated one after another, not as one atomic step.
+    /// Removes values and leases, and marks every write in progress as overlapping: its value may be from before this. The keys
+    /// may be treated one after another, not as one atomic step.
     fn invalidate<'a>(&'a self, keys: &'a [Key]) -> BackendFuture<'a, ()>;
 
     /// Stores the value for `ttl` whatever was there, ending any lease, unless an intent lives: then it is not stored, and
@@ -179,7 +182,7 @@ pub trait Backend: Send + Sync + fmt::Debug + 'static {
     ) -> BackendFuture<'a, bool>;
 
     /// Ends a write: removes intent, value and lease; stores the given value for its TTL only if the intent still stood and no
-    /// other write overlapped.
+    /// other write overlapped. If the intent no longer stood, marks every other write in progress as overlapping.
     fn end_write<'a>(
         &'a self,
         key: &'a Key,
@@ -187,8 +190,8 @@ pub trait Backend: Send + Sync + fmt::Debug + 'static {
         value: Option<(Stored, Duration)>,
     ) -> BackendFuture<'a, WriteEnd>;
 
-    /// Stores the value for `ttl` if `version` is greater than the fence, which then becomes `version`: `true`. Ends any lease. The
-    /// fence outlives the value by at least a day.
+    /// Stores the value for `ttl` if `version` is greater than the fence, which then becomes `version`: `true`. A store marks every
+    /// write in progress as overlapping. Ends any lease, whatever the answer. The fence outlives the value by at least a day.
     fn put_if_newer<'a>(
         &'a self,
         key: &'a Key,

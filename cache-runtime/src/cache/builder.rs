@@ -80,6 +80,21 @@ impl CacheBuilder {
         Ok(self)
     }
 
+    /// Takes the backend from the variable `CACHE_URL` and the namespace from `CACHE_NAMESPACE`, where they are set and not empty.
+    ///
+    /// # Errors
+    ///
+    /// As [`url`](Self::url).
+    pub fn env(mut self) -> Result<Self, Error> {
+        if let Some(url) = variable("CACHE_URL")? {
+            self = self.url(&url)?;
+        }
+        if let Some(namespace) = variable("CACHE_NAMESPACE")? {
+            self = self.namespace(namespace);
+        }
+        Ok(self)
+    }
+
     /// Sets the backend: a [`Memory`] with other bounds, a [`Redis`](crate::backend::redis::Redis) that is set up already, or one of your own.
     /// The namespace is the backend's own affair then.
     pub fn backend(mut self, backend: impl Backend) -> Self {
@@ -204,20 +219,13 @@ fn assemble(backend: Arc<dyn Backend>, clock: Clock, settings: Settings, limits:
     }
 }
 
-pub(super) fn from_env() -> Result<CacheBuilder, Error> {
-    let read = |name: &'static str| match std::env::var(name) {
-        Ok(value) => Ok(Some(value)),
+fn variable(name: &'static str) -> Result<Option<String>, ConfigError> {
+    match std::env::var(name) {
+        // `CACHE_URL= program` is how a shell unsets a variable for one command.
+        Ok(value) => Ok(Some(value).filter(|value| !value.is_empty())),
         Err(std::env::VarError::NotPresent) => Ok(None),
         Err(std::env::VarError::NotUnicode(_)) => Err(ConfigError::new(name, "is not UTF-8")),
-    };
-    let mut builder = CacheBuilder::default();
-    if let Some(url) = read("CACHE_URL")? {
-        builder = builder.url(&url)?;
     }
-    if let Some(namespace) = read("CACHE_NAMESPACE")? {
-        builder = builder.namespace(namespace);
-    }
-    Ok(builder)
 }
 
 /// `memory://` or `memory://?max_entries=N`.

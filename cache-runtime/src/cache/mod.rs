@@ -86,7 +86,7 @@ impl Cache {
     ///
     /// [`Error::Config`] if the URL cannot be used; it names the part that is wrong. A server that is away is no error.
     pub async fn from_env() -> Result<Self, Error> {
-        builder::from_env()?.build().await
+        Self::builder().env()?.build().await
     }
 
     /// Removes the entry of the key. When this returns `Ok`, no call that begins later, in any process, gets a value from before.
@@ -154,6 +154,15 @@ impl Cache {
     /// ```
     pub async fn in_transaction<F: Future>(&self, work: F) -> F::Output {
         invalidation::transaction::run(self.clone(), work).await
+    }
+
+    /// Asks the backend whether it can be used now. A service may report it; it need not wait for it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Backend`] if it does not answer within the operation timeout, or says that it cannot be used.
+    pub async fn ping(&self) -> Result<(), Error> {
+        Ok(self.inner.guarded.ping().await?)
     }
 
     /// What the cache did since it was built.

@@ -350,7 +350,7 @@ impl Guarded {
                 let Some(guarded) = guarded.upgrade() else {
                     return;
                 };
-                if guarded.is_back().await && guarded.deliver().await {
+                if guarded.ping().await.is_ok() && guarded.deliver().await {
                     tracing::info!(backend = guarded.backend.name(), "cache backend is back");
                     return;
                 }
@@ -358,12 +358,9 @@ impl Guarded {
         });
     }
 
-    async fn is_back(&self) -> bool {
-        // A little more than an operation may take would let a backend in that is too slow to use.
-        matches!(
-            tokio::time::timeout(self.limits.operation, self.backend.ping()).await,
-            Ok(Ok(()))
-        )
+    /// Asks the backend itself, whatever the breaker says. One that needs more than an operation's time is too slow to use.
+    pub(crate) async fn ping(&self) -> Result<(), BackendError> {
+        self.bounded(&mut self.budget(), self.backend.ping()).await
     }
 
     /// Delivers what was kept, and closes the breaker in the same step that finds nothing left.

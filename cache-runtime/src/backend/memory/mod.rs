@@ -344,6 +344,9 @@ impl Backend for Memory {
         for key in keys {
             self.on(key, |at| {
                 at.remove_value();
+                if let Some(state) = at.shard.existing(key) {
+                    state.overlap();
+                }
                 at.shard.end_lease(key, at.now);
             });
         }
@@ -443,6 +446,7 @@ impl Backend for Memory {
             let now = at.now;
             let newer = at.shard.state(key, now).raise_fence(version, now, ttl);
             if newer {
+                at.shard.state(key, now).overlap();
                 at.store(value, ttl);
             }
             at.shard.end_lease(key, now);

@@ -148,9 +148,7 @@ impl State {
     pub(super) fn begin_write(&mut self, token: Token, now: Moment, expiry: Moment) {
         self.write_in_progress(now);
         let overlapped = !self.intents.is_empty();
-        for other in &mut self.intents {
-            other.overlapped = true;
-        }
+        self.overlap();
         self.intents.push(Intent {
             token,
             expiry,
@@ -165,12 +163,24 @@ impl State {
         intent.map(|intent| intent.expiry = expiry).is_some()
     }
 
+    /// Ends a write. One whose intent is gone may have been committed at any time, so what the others hold is no newer for certain.
     pub(super) fn end_write(&mut self, token: Token, now: Moment) -> WriteEnd {
         self.write_in_progress(now);
         self.generation = Some(Token::fresh());
         match self.intents.iter().position(|intent| intent.token == token) {
             Some(at) if !self.intents.swap_remove(at).overlapped => WriteEnd::Clean,
-            _ => WriteEnd::Overlapped,
+            Some(_) => WriteEnd::Overlapped,
+            None => {
+                self.overlap();
+                WriteEnd::Overlapped
+            }
+        }
+    }
+
+    /// Something else changed the row: no write in progress may store its value.
+    pub(super) fn overlap(&mut self) {
+        for intent in &mut self.intents {
+            intent.overlapped = true;
         }
     }
 

@@ -23,6 +23,9 @@ suite![
     a_renewed_intent_lives_on,
     each_intent_has_its_own_expiry,
     ending_a_write_that_never_began_stores_nothing,
+    an_invalidation_overlaps_a_write_in_progress,
+    a_newer_version_overlaps_a_write_in_progress,
+    a_write_that_ends_after_its_expiry_overlaps_those_in_progress,
 ];
 
 impl Bench {
@@ -216,6 +219,46 @@ async fn each_intent_has_its_own_expiry(b: Bench) {
 async fn ending_a_write_that_never_began_stores_nothing(b: Bench) {
     assert_eq!(
         b.end(Token::fresh(), Some("never")).await,
+        WriteEnd::Overlapped
+    );
+    assert_eq!(b.get().await, None);
+}
+
+async fn an_invalidation_overlaps_a_write_in_progress(b: Bench) {
+    let write = b.begin().await;
+    b.invalidate().await;
+    assert_eq!(
+        b.end(write, Some("from before")).await,
+        WriteEnd::Overlapped
+    );
+    assert_eq!(b.get().await, None);
+}
+
+async fn a_newer_version_overlaps_a_write_in_progress(b: Bench) {
+    let write = b.begin().await;
+    let stored = b
+        .backend
+        .put_if_newer(&b.key, 7, b.value("seven"), LONG)
+        .await;
+    assert!(stored.expect("put_if_newer"));
+    assert_eq!(
+        b.end(write, Some("of unknown age")).await,
+        WriteEnd::Overlapped
+    );
+}
+
+async fn a_write_that_ends_after_its_expiry_overlaps_those_in_progress(b: Bench) {
+    let stalled = Token::fresh();
+    b.backend
+        .begin_write(&b.key, stalled, SHORT)
+        .await
+        .expect("begin_write");
+    let lease = b.granted_in_time().await;
+    b.backend.release(&b.key, lease).await.expect("release");
+    let other = b.begin().await;
+    assert_eq!(b.end(stalled, None).await, WriteEnd::Overlapped);
+    assert_eq!(
+        b.end(other, Some("perhaps the older")).await,
         WriteEnd::Overlapped
     );
     assert_eq!(b.get().await, None);
