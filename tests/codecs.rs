@@ -38,9 +38,9 @@ async fn stored(server: &RedisServer, key: &str) -> Option<Vec<u8>> {
 }
 
 async fn overwrite(server: &RedisServer, key: &str, bytes: &[u8]) {
-    server
+    let () = server
         .query(cmd("SET").arg(format!("{{cache:{key}}}")).arg(bytes))
-        .await
+        .await;
 }
 
 mod round_trips {

@@ -100,8 +100,10 @@ mod templates {
         0
     }
 
+    type Options = Option<Option<Option<(Option<u8>, bool)>>>;
+
     #[cached(key = "deep:<a>:<b>")]
-    async fn deep(a: Vec<Vec<String>>, b: Option<Option<Option<(Option<u8>, bool)>>>) -> u8 {
+    async fn deep(a: Vec<Vec<String>>, b: Options) -> u8 {
         drop((a, b));
         0
     }

@@ -19,6 +19,7 @@ mod workload;
 use std::env;
 use std::process::{self, ExitCode};
 use std::sync::Arc;
+use std::time::Duration;
 
 use cache_runtime::{Cache, FunctionStats};
 
@@ -115,6 +116,9 @@ async fn open_cache() -> Result<Cache, cache_runtime::Error> {
     let cache = Cache::builder()
         .url(&url)?
         .namespace(namespace)
+        // This program keeps the whole machine busy and measures it. A late answer is a figure here, not a reason to go
+        // without the cache.
+        .operation_timeout(Duration::from_secs(5))
         .build()
         .await?;
     // Cached functions do not mind a server that is away. Figures without it would be worth nothing, though.
