@@ -1,4 +1,52 @@
 //! Caches async functions in front of a database: right, fast and visible, by two annotations.
+//!
+//! ```
+//! use cache_runtime::{Cache, cached, invalidates};
+//!
+//! #[cached(key = "user:<id>", ttl = 300)]
+//! async fn load_user(id: u64) -> Option<String> {
+//!     Some(format!("user {id}"))
+//! }
+//!
+//! #[invalidates("user:<id>")]
+//! async fn rename_user(id: u64, name: &str) {}
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), cache_runtime::Error> {
+//! Cache::builder().build().await?.install()?;
+//! load_user(42).await; // loads
+//! load_user(42).await; // hits
+//! rename_user(42, "Grace").await;
+//! load_user(42).await; // loads
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! * [`cached`] is for loaders, [`invalidates`] for writers; their documentation has every argument, with an example each.
+//! * [`Cache`] is built, installed or put around some work, and tells what it did.
+//! * [`backend`] is the contract of a store, with the in-memory and the Redis backend.
+//! * `testing` (feature `testing`) has faults on demand and the conformance suite for backends.
+//!
+//! # What can still be stale
+//!
+//! Each level of [`Consistency`] says it; `fenced` is the default. A read that begins after an invalidation has returned never
+//! gets a value that was loaded before it.
+//!
+//! # What a cached function never does
+//!
+//! It never returns an error of the cache's own, unless it is a writer that asked for `consistency = "strict"`. With the backend down,
+//! hung, slow or flushed the loader runs; such a call costs at most the operation timeout (50 ms), and once the breaker is open nothing.
+//!
+//! # Features
+//!
+//! | feature | default | |
+//! | --- | --- | --- |
+//! | `macros` | yes | the attributes |
+//! | `redis` | yes | the Redis backend |
+//! | `tls` | | `rediss://`, on rustls with ring |
+//! | `bincode` | yes | the default codec; its crate is finished and unmaintained (RUSTSEC-2025-0141) |
+//! | `postcard`, `msgpack`, `json` | | further codecs |
+//! | `testing` | | faults and the conformance suite |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod backend;
@@ -31,3 +79,8 @@ pub use key::{Key, KeyElements, KeyPart, KeyWriter};
 pub use observe::{BackendStats, FunctionStats, Stats};
 pub use pattern::entries::CacheValue;
 pub use spec::{CodecKind, Consistency, Pattern, Spec, Stampede, WriterSpec};
+
+/// The README's code, as tests.
+#[cfg(all(doctest, feature = "macros"))]
+#[doc = include_str!("../../README.md")]
+mod readme {}
