@@ -18,7 +18,7 @@ fn the_first_code_of_the_readme_is_a_case_that_compiles() {
         "README.md and tests/ui/pass/readme_intro.rs differ"
     );
     assert_eq!(
-        readme.matches("ignore").count(),
+        readme.matches("```rs\n").count(),
         1,
         "all other code of the README is compiled by rustdoc"
     );

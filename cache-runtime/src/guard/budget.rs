@@ -6,20 +6,26 @@ use std::time::Duration;
 // tokio's clock, as its timers: a test that pauses one pauses both.
 use tokio::time::Instant;
 
-/// The time that one call has left for operations that make it wait.
+/// The time that one call has for operations that make it wait. It runs from the first of them, so that a call which needs
+/// several does not wait for each as long as for one.
 #[derive(Debug)]
-pub(crate) struct Budget(Duration);
+pub(crate) struct Budget {
+    limit: Duration,
+    deadline: Option<Instant>,
+}
 
 impl Budget {
-    pub(super) fn new(time: Duration) -> Self {
-        Self(time)
+    pub(super) fn new(limit: Duration) -> Self {
+        Self {
+            limit,
+            deadline: None,
+        }
     }
 
-    /// Waits for as long as is left, and takes what was waited off. `None` if that was not enough.
+    /// Waits for as long as is left. `None` if that was not enough.
     pub(crate) async fn within<F: Future>(&mut self, work: F) -> Option<F::Output> {
-        let began = Instant::now();
-        let output = tokio::time::timeout(self.0, work).await;
-        self.0 = self.0.saturating_sub(began.elapsed());
-        output.ok()
+        let limit = self.limit;
+        let deadline = *self.deadline.get_or_insert_with(|| Instant::now() + limit);
+        tokio::time::timeout_at(deadline, work).await.ok()
     }
 }

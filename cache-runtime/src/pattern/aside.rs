@@ -121,8 +121,12 @@ where
         }
     }
     Reading::Later(Box::pin(later(
-        Call::new(cache.into_owned(), spec, key.clone(), shape, seen),
+        cache,
         transaction,
+        spec,
+        key.clone(),
+        shape,
+        seen,
     )))
 }
 
@@ -159,34 +163,42 @@ enum Seen {
     Unusable,
 }
 
-async fn later<S>(mut call: Call<S>, transaction: Option<Arc<Transaction>>) -> Answer<S>
+/// Goes on where the look into this process ended: with the remote value, or the miss. A hit ends here, so what only a miss needs is
+/// made, and the cache's handle counted, after it.
+async fn later<S>(
+    cache: Current,
+    transaction: Option<Arc<Transaction>>,
+    spec: &'static Spec,
+    key: Key,
+    shape: S,
+    mut seen: Seen,
+) -> Answer<S>
 where
     S: Shape,
     S::Value: CacheValue,
 {
-    if transaction.is_some_and(|transaction| transaction.has_noted(&call.cache, &call.key)) {
-        return call.lead(Held::Nothing);
+    let inner = &cache.inner;
+    if transaction.is_some_and(|transaction| transaction.has_noted(&cache, &key)) {
+        let budget = inner.guarded.budget();
+        return Call::new(cache.into_owned(), spec, key, shape, seen, budget).lead(Held::Nothing);
     }
     let mut away = None;
-    if call.seen == Seen::NotAsked {
-        match call
-            .cache
-            .inner
-            .guarded
-            .get(&call.key, &mut call.budget)
-            .await
-        {
+    let mut budget = inner.guarded.budget();
+    if seen == Seen::NotAsked {
+        match inner.guarded.get(&key, &mut budget).await {
             Ok(None) => {}
             Ok(Some(stored)) => {
-                if let Some(value) = entries::read(call.shape, call.function(), stored) {
-                    call.function().counters.one(Count::Hits);
-                    return Answer::Ready(call.shape.value(value));
+                let function = inner.functions.of(spec);
+                if let Some(value) = entries::read(shape, function, stored) {
+                    function.counters.one(Count::Hits);
+                    return Answer::Ready(shape.value(value));
                 }
-                call.seen = Seen::Unusable;
+                seen = Seen::Unusable;
             }
             Err(error) => away = Some(error),
         }
     }
+    let call = Call::new(cache.into_owned(), spec, key, shape, seen, budget);
     // In a box of its own, so that a remote hit does not allocate for it.
     Box::pin(call.miss(away)).await
 }
@@ -238,14 +250,21 @@ where
     S: Shape,
     S::Value: CacheValue,
 {
-    fn new(cache: Cache, spec: &'static Spec, key: Key, shape: S, seen: Seen) -> Self {
-        let budget = cache.inner.guarded.budget();
+    fn new(
+        cache: Cache,
+        spec: &'static Spec,
+        key: Key,
+        shape: S,
+        seen: Seen,
+        budget: Budget,
+    ) -> Self {
         let remote = cache.inner.guarded.backend().format() == Format::Encoded;
         Self {
             cache,
             spec,
             key,
             shape,
+            // Later than the call's true beginning: it may then join fewer flights, never one too many.
             began: Ticket::draw(),
             seen,
             remote,
