@@ -86,10 +86,10 @@ enum Flaw {
     PutsBesideAWrite,
     StoresAnOverlappedWrite,
     ForgetsTheFence,
-    NeverExpires,
+    ExpiresEarly,
     WaitsForEver,
     ReleasesForAnybody,
-    LosesARenewal,
+    NeverRenews,
     RefusesARefresh,
     DoesNotClear,
 }
@@ -103,10 +103,10 @@ const FLAWS: [Flaw; 14] = [
     Flaw::PutsBesideAWrite,
     Flaw::StoresAnOverlappedWrite,
     Flaw::ForgetsTheFence,
-    Flaw::NeverExpires,
+    Flaw::ExpiresEarly,
     Flaw::WaitsForEver,
     Flaw::ReleasesForAnybody,
-    Flaw::LosesARenewal,
+    Flaw::NeverRenews,
     Flaw::RefusesARefresh,
     Flaw::DoesNotClear,
 ];
@@ -126,8 +126,8 @@ impl Flawed {
     }
 
     fn ttl(&self, ttl: Duration) -> Duration {
-        if self.is(Flaw::NeverExpires) {
-            Duration::MAX
+        if self.is(Flaw::ExpiresEarly) {
+            ttl / 2
         } else {
             ttl
         }
@@ -176,8 +176,8 @@ impl Backend for Flawed {
     }
 
     fn renew<'a>(&'a self, key: &'a Key, token: Token, ttl: Duration) -> BackendFuture<'a, bool> {
-        if self.is(Flaw::LosesARenewal) {
-            Box::pin(async { Ok(true) })
+        if self.is(Flaw::NeverRenews) {
+            Box::pin(async { Ok(false) })
         } else {
             self.inner.renew(key, token, ttl)
         }

@@ -7,7 +7,7 @@ use crate::error::{CodecError, Error};
 use crate::key::Key;
 use crate::pattern::entries::{self, CacheValue};
 use crate::shape::{IntoOutput, Outcome, Shape};
-use crate::spec::Spec;
+use crate::spec::{CodecKind, Spec};
 
 fn cache_for(given: Option<Cache>) -> Cache {
     given
@@ -45,7 +45,8 @@ where
     entries::read(shape, inner.functions.of(spec), stored?).map(|value| shape.value(value))
 }
 
-/// Stores the value as if the function had just loaded it.
+/// Stores the value as if the function had just loaded it; removes what is there for `None` and `Err`. While a strict write of
+/// the key is in progress nothing is stored.
 pub async fn put<S, V>(
     spec: &'static Spec,
     given: Option<Cache>,
@@ -65,15 +66,13 @@ where
         return cache.invalidate(key).await;
     };
     let ttl = spec.ttl().unwrap_or(inner.settings.default_ttl);
-    let Some(stored) = entries::write(
-        shape,
-        inner,
-        inner.functions.of(spec),
-        &value,
-        Duration::ZERO,
-        ttl,
-    ) else {
-        return Err(CodecError::new("", "the value cannot be read back; the log says why").into());
+    let function = inner.functions.of(spec);
+    let Some(stored) = entries::write(shape, inner, function, &value, Duration::ZERO, ttl) else {
+        let codec = function
+            .codec(inner.settings.codec)
+            .map_or("none", CodecKind::name);
+        let problem = "the value could not be read back; the log says why, and which codec can";
+        return Err(CodecError::new(codec, problem).into());
     };
     inner.epochs.advance(std::slice::from_ref(&key));
     inner.guarded.put(&key, stored, ttl).await?;

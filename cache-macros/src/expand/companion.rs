@@ -91,7 +91,7 @@ fn refresh_hollow(function: &Function) -> TokenStream {
     let args: Vec<_> = function
         .params()
         .iter()
-        .map(|param| renamed(param.index, param.typed).0)
+        .map(|param| renamed(function, param.index, param.typed).0)
         .collect();
     quote_spanned! {here=>
         #vis async fn refresh #generics(#(#args),*) -> #value #bounds { ::cache_runtime::private::never() }
@@ -259,7 +259,7 @@ fn refresh_fn(function: &Function) -> TokenStream {
     let (args, names): (Vec<_>, Vec<_>) = function
         .params()
         .iter()
-        .map(|param| renamed(param.index, param.typed))
+        .map(|param| renamed(function, param.index, param.typed))
         .unzip();
     quote_spanned! {here=>
         /// Calls the function so that it loads even on a hit, and stores what it returns.
@@ -269,10 +269,12 @@ fn refresh_fn(function: &Function) -> TokenStream {
     }
 }
 
-/// A parameter under a name that can be passed on, whatever pattern it is.
-fn renamed(index: usize, typed: &PatType) -> (TokenStream, Ident) {
+/// A parameter under a name that can be passed on, whatever pattern it is. One of the function's own name would hide the function.
+fn renamed(function: &Function, index: usize, typed: &PatType) -> (TokenStream, Ident) {
     let name = match &*typed.pat {
-        Pat::Ident(pat) if pat.subpat.is_none() => pat.ident.clone(),
+        Pat::Ident(pat) if pat.subpat.is_none() && pat.ident != function.sig.ident => {
+            pat.ident.clone()
+        }
         _ => local(&format!("__cache_arg_{index}")),
     };
     let ty = &typed.ty;

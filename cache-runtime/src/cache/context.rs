@@ -116,12 +116,12 @@ impl Cache {
     /// # Ok(())
     /// # }
     /// ```
-    pub async fn scope<F: Future>(&self, work: F) -> F::Output {
+    pub fn scope<F: Future>(&self, work: F) -> impl Future<Output = F::Output> + use<F> {
         let context = Context {
             cache: Some(self.clone()),
             ..Context::inherited()
         };
-        CONTEXT.scope(context, work).await
+        CONTEXT.scope(context, work)
     }
 }
 

@@ -153,7 +153,8 @@ impl Cache {
     /// # }
     /// ```
     pub async fn in_transaction<F: Future>(&self, work: F) -> F::Output {
-        invalidation::transaction::run(self.clone(), work).await
+        // In a box: every layer of futures around it would hold it twice, and a transaction's work is large.
+        invalidation::transaction::run(self.clone(), Box::pin(work)).await
     }
 
     /// Asks the backend whether it can be used now. A service may report it; it need not wait for it.

@@ -6,7 +6,7 @@ mod state;
 use std::fmt;
 use std::time::Duration;
 
-use quick_cache::sync::{Cache as QuickCache, DefaultLifecycle};
+use quick_cache::sync::Cache as QuickCache;
 use quick_cache::{DefaultHashBuilder, Lifecycle, OptionsBuilder};
 use smallvec::SmallVec;
 
@@ -25,7 +25,6 @@ pub use self::bounds::MemoryBuilder;
 type Name = SmallVec<[u8; 24]>;
 
 type Values = QuickCache<Name, Slot, SlotWeight, DefaultHashBuilder, Evictions>;
-type Evictions = DefaultLifecycle<Name, Slot>;
 
 /// Keeps values in this process, typed and shared, bounded by count or by weight.
 ///
@@ -94,14 +93,14 @@ impl Memory {
                 options,
                 SlotWeight,
                 DefaultHashBuilder::default(),
-                Evictions::default(),
+                Evictions,
             ),
             Err(_) => Values::with(
                 entries,
                 capacity,
                 SlotWeight,
                 DefaultHashBuilder::default(),
-                Evictions::default(),
+                Evictions,
             ),
         };
         Self {
@@ -194,7 +193,19 @@ impl fmt::Debug for Memory {
 #[derive(Default)]
 struct Leftover {
     removed: Option<(Name, Slot)>,
-    evicted: <Evictions as Lifecycle<Name, Slot>>::RequestState,
+    evicted: SmallVec<[Slot; 2]>,
+}
+
+/// Collects what an insertion replaces or evicts.
+#[derive(Clone)]
+struct Evictions;
+
+impl Lifecycle<Name, Slot> for Evictions {
+    type RequestState = SmallVec<[Slot; 2]>;
+
+    fn on_evict(&self, evicted: &mut Self::RequestState, _: Name, slot: Slot) {
+        evicted.push(slot);
+    }
 }
 
 /// One key's value and state, under the lock.
@@ -212,7 +223,6 @@ impl Change<'_> {
     }
 
     fn store(&mut self, typed: Typed, ttl: Duration) {
-        self.remove_value();
         let weight = self.memory.weigher.weigh(self.key, &*typed.value);
         let load_time = u32::try_from(typed.load_time.as_micros()).unwrap_or(u32::MAX);
         let slot = Slot {
@@ -474,7 +484,8 @@ impl Backend for Memory {
 
     fn clear(&self) -> BackendFuture<'_, ()> {
         self.table.clear();
-        self.values.clear();
+        // Not `clear`: that drops the values, which are a user's code, under a lock.
+        drop(self.values.drain().collect::<Vec<_>>());
         ready(())
     }
 
