@@ -832,7 +832,8 @@ mod companion {
     async fn invalidate_removes_one_entry() {
         on_each_backend(async |_| {
             let db = Db::default();
-            (user(&db, 1).await.unwrap(), user(&db, 2).await.unwrap());
+            user(&db, 1).await.unwrap();
+            user(&db, 2).await.unwrap();
             user::invalidate(1).await.unwrap();
             assert!(user::peek(1).await.is_none() && user::peek(2).await.is_some());
         })
@@ -1020,7 +1021,8 @@ mod calls_that_do_not_end {
         let (db, gate) = (Arc::new(Db::default()), Gate::new());
         cache
             .scope(async {
-                (absent().await, failed().await.unwrap_err());
+                absent().await;
+                failed().await.unwrap_err();
                 let dropped = tokio::spawn(carry(slow(db.clone(), gate.clone(), 1)));
                 gate.arrived(1).await;
                 dropped.abort();

@@ -91,14 +91,14 @@ async fn on(server: &RedisServer) -> Cache {
 
 /// A load is held at the gate, the key is invalidated through `writer`, and the load ends with the old value.
 /// Returns what the next read gets.
-async fn read_after_a_late_fill<'a, F: Future<Output = u64>>(
+async fn read_after_a_late_fill<'a, F>(
     reader: &'a Cache,
     writer: &'a Cache,
     row: &'a Arc<Row>,
     read: impl Fn(Arc<Row>) -> F + Clone + Send + 'static,
 ) -> (u64, u64)
 where
-    F: Send,
+    F: Future<Output = u64> + Send,
 {
     row.read.close();
     let late = {

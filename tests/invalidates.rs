@@ -495,7 +495,8 @@ mod transactions {
     async fn inside_a_read_of_a_written_key_goes_to_the_database_and_stores_nothing() {
         on_each_backend(async |cache| {
             let db = Db::default();
-            (item(&db, "1").await, item(&db, "2").await);
+            item(&db, "1").await;
+            item(&db, "2").await;
             cache
                 .in_transaction(async {
                     assert_eq!(item(&db, "1").await, 0, "not written yet");

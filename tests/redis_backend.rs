@@ -1,5 +1,6 @@
 //! The Redis backend against real servers: its operations, and what it does when the server goes, hangs, comes back or holds garbage.
 
+use std::slice;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -513,7 +514,7 @@ async fn a_fill_ends_the_wait_of_another_process() {
         }
         within(waiting).await.unwrap().unwrap();
         eventually(DEADLINE, || async {
-            holder.invalidate(&[key.clone()]).await.unwrap();
+            holder.invalidate(slice::from_ref(&key)).await.unwrap();
             let (token, lease) = lease(&holder, &key).await;
             holder.release(&key, token).await.unwrap();
             matches!(lease, Lease::Granted)
@@ -706,7 +707,7 @@ async fn a_killed_server_fails_operations_at_once_and_is_used_again_within_a_sec
     };
     assert_eq!(error.kind(), BackendErrorKind::Unavailable);
     assert_eq!(
-        within(redis.invalidate(&[key.clone()]))
+        within(redis.invalidate(slice::from_ref(&key)))
             .await
             .unwrap_err()
             .kind(),

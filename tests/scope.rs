@@ -167,8 +167,10 @@ async fn what_is_carried_is_what_held_where_carry_was_called() {
     let (one, two) = (in_memory().await, in_memory().await);
     let in_one = one.scope(number(1)).await;
     let in_two = two.scope(number(1)).await;
-    let carried = one.scope(async { carry(async { number(1).await }) }).await;
-    assert_eq!(two.scope(carried).await, in_one);
+    let mut carried = None;
+    one.scope(async { carried = Some(carry(async { number(1).await })) })
+        .await;
+    assert_eq!(two.scope(carried.unwrap()).await, in_one);
     let outside = carry(async { number(104).await });
     let in_process = number(104).await;
     assert_eq!(two.scope(outside).await, in_process);

@@ -231,7 +231,8 @@ async fn operations_of_the_backend_that_fail_are_errors_and_the_calls_are_misses
             assert!(stats.errors >= 2, "{}", stats.errors);
             let errors = stats.errors;
             faults.heal();
-            (item(1).await, item(1).await);
+            item(1).await;
+            item(1).await;
             let stats = of(&cache, item::SPEC);
             assert_eq!((stats.hits, stats.misses, stats.errors), (1, 3, errors));
         })
@@ -257,11 +258,11 @@ async fn hits_and_misses_add_up_to_the_calls_whatever_goes_on() {
         let mut tasks = tokio::task::JoinSet::new();
         for task in 0..8_u64 {
             let (loads, calls, faults) = (Arc::clone(&loads), Arc::clone(&calls), faults.clone());
-            tasks.spawn(
-                cache
-                    .scope(async { carry(busy(task, rounds, loads, calls, faults)) })
-                    .await,
-            );
+            cache
+                .scope(async {
+                    tasks.spawn(carry(busy(task, rounds, loads, calls, faults)));
+                })
+                .await;
         }
         tasks.join_all().await;
         let stats = of(&cache, counted::SPEC);

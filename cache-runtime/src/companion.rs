@@ -20,7 +20,7 @@ pub async fn invalidate(given: Option<Cache>, key: Key) -> Result<(), Error> {
     cache_for(given).invalidate(key).await
 }
 
-/// What the call would return if it were a hit. Loads nothing and counts nothing.
+/// What the call would return if it were a hit. Loads nothing, and counts neither a hit nor a miss.
 pub async fn peek<S>(
     spec: &'static Spec,
     given: Option<Cache>,
@@ -46,7 +46,7 @@ where
 }
 
 /// Stores the value as if the function had just loaded it; removes what is there for `None` and `Err`. While a strict write of
-/// the key is in progress nothing is stored.
+/// the key is in progress nothing is stored, and inside of a transaction the key is invalidated instead.
 pub async fn put<S, V>(
     spec: &'static Spec,
     given: Option<Cache>,
@@ -65,6 +65,11 @@ where
     let Outcome::Value(value) = shape.open(value.into_output()) else {
         return cache.invalidate(key).await;
     };
+    if let Some(transaction) = cache::transaction() {
+        // Nobody else may see it before the commit, and after the commit it may not be the row: the key is invalidated then.
+        transaction.note(&cache, std::slice::from_ref(&key));
+        return cache.invalidate(key).await;
+    }
     let ttl = spec.ttl().unwrap_or(inner.settings.default_ttl);
     let function = inner.functions.of(spec);
     let Some(stored) = entries::write(shape, inner, function, &value, Duration::ZERO, ttl) else {

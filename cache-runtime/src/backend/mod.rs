@@ -76,8 +76,8 @@ pub enum Lease {
     Granted,
     /// Another load holds the lease, under this token.
     Busy(Token),
-    /// A write is in progress: load, but do not store. The token names the state of writes; every begin and end of a write
-    /// makes a new one.
+    /// A write is in progress: load, but do not store. The token names the state of writes; every begin and end of a write, and
+    /// every invalidation beside one, makes a new one.
     Bypass(Token),
 }
 
@@ -204,7 +204,8 @@ pub trait Backend: Send + Sync + fmt::Debug + 'static {
     /// the latest. The caller asks again. Woken by notification where the store has one.
     fn wait<'a>(&'a self, key: &'a Key, token: Token, patience: Duration) -> BackendFuture<'a, ()>;
 
-    /// Removes every value, lease and intent of this backend's namespace. Fences go too.
+    /// Does to every key of this backend's namespace what [`invalidate`](Self::invalidate) does. Fences and the intents of writes in progress
+    /// stay: they keep older values out.
     fn clear(&self) -> BackendFuture<'_, ()>;
 
     /// Returns `Ok` if the store can be used now; reconnects where that takes a connection.

@@ -74,7 +74,6 @@ pub(crate) struct Settings {
 
 impl Cache {
     /// Begins to build a cache. Without further ado it keeps 100,000 entries in memory.
-    #[must_use]
     pub fn builder() -> CacheBuilder {
         CacheBuilder::default()
     }
@@ -113,6 +112,10 @@ impl Cache {
     }
 
     async fn invalidate_keys(&self, keys: &[Key]) -> Result<(), Error> {
+        if let Some(transaction) = transaction() {
+            // At once for the caller's sake, and again at the end: until the commit a reader may store the old value anew.
+            transaction.note(self, keys);
+        }
         match self.inner.invalidate(keys).await {
             Delivery::Done => Ok(()),
             Delivery::Kept(error) => Err(Error::Kept(error)),

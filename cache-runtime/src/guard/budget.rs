@@ -22,8 +22,10 @@ impl Budget {
         }
     }
 
-    /// Waits for as long as is left. `None` if that was not enough.
+    /// Waits for as long as is left. `None` if that was not enough, or if there is no runtime to wait on, as in the drop of a
+    /// future that outlived its own.
     pub(crate) async fn within<F: Future>(&mut self, work: F) -> Option<F::Output> {
+        tokio::runtime::Handle::try_current().ok()?;
         let limit = self.limit;
         let deadline = *self.deadline.get_or_insert_with(|| Instant::now() + limit);
         tokio::time::timeout_at(deadline, work).await.ok()

@@ -46,6 +46,7 @@ impl Default for Limits {
 /// Delivering the backlog is nobody's call, so it may take longer than an operation may.
 const DELIVERY: Duration = Duration::from_secs(2);
 const DELIVERY_BATCH: usize = 512;
+const CLEARING: Duration = Duration::from_secs(20);
 
 /// What became of an invalidation.
 #[derive(Debug)]
@@ -106,6 +107,10 @@ impl Guarded {
 
     #[inline]
     pub(crate) fn get_now(&self, key: &Key) -> Option<Option<Stored>> {
+        // Open for an invalidation that could not be delivered: the value that should be gone may be there.
+        if self.breaker.is_open() {
+            return None;
+        }
         self.backend.get_now(key)
     }
 
@@ -216,7 +221,7 @@ impl Guarded {
             return Err(away());
         }
         let answer = tokio::time::timeout(
-            patience + self.limits.operation,
+            patience.saturating_add(self.limits.operation),
             self.backend.wait(key, token, patience),
         )
         .await;
@@ -231,40 +236,56 @@ impl Guarded {
     /// From the moment that one is kept the breaker is open and stays open until it is delivered, so this process serves none
     /// of the values that should be gone.
     pub(crate) async fn invalidate(self: &Arc<Self>, keys: &[Key]) -> Delivery {
-        if keys.is_empty() {
-            return Delivery::Done;
-        }
-        loop {
-            if self.is_open() {
-                if self.backlog.keep(keys, || self.breaker.is_open()) {
-                    return Delivery::Kept(away());
-                }
-                continue;
-            }
-            let mut kept = KeepUnlessDone {
-                guarded: self,
-                keys,
-                done: false,
-            };
-            return match self
-                .bounded(&mut self.budget(), self.backend.invalidate(keys))
-                .await
+        let mut delivery = Delivery::Done;
+        // In parts, each with a time of its own: a healthy backend needs longer for thousands of keys than for one.
+        for part in keys.chunks(DELIVERY_BATCH) {
+            if let kept @ Delivery::Kept(_) = self.invalidate_part(part, Unfinished::TryAgain).await
             {
-                Ok(()) => {
-                    self.breaker.succeeded();
-                    kept.done = true;
-                    Delivery::Done
-                }
-                Err(error) => {
-                    if !self.breaker.is_open() {
-                        self.report(&error);
-                    }
-                    drop(kept);
-                    self.recover();
-                    Delivery::Kept(error)
-                }
-            };
+                delivery = kept;
+            }
         }
+        delivery
+    }
+
+    async fn invalidate_part(self: &Arc<Self>, keys: &[Key], if_dropped: Unfinished) -> Delivery {
+        while self.is_open() {
+            if self.backlog.keep(keys, || self.breaker.is_open()) {
+                return Delivery::Kept(away());
+            }
+        }
+        let mut owed = Owed {
+            guarded: self,
+            keys,
+            unfinished: if_dropped,
+        };
+        let mut budget = self.budget();
+        match self
+            .bounded(&mut budget, self.backend.invalidate(keys))
+            .await
+        {
+            Ok(()) => {
+                self.breaker.succeeded();
+                owed.unfinished = Unfinished::Nothing;
+                Delivery::Done
+            }
+            Err(error) => {
+                if !self.breaker.is_open() {
+                    self.report(&error);
+                }
+                owed.unfinished = Unfinished::Keep;
+                Delivery::Kept(error)
+            }
+        }
+    }
+
+    /// Keeps what could not be delivered. The breaker is opened under the backlog's lock: [`deliver`](Self::deliver) closes it under
+    /// the same one, and so never with keys left behind.
+    fn keep(self: &Arc<Self>, keys: &[Key]) {
+        self.backlog.keep(keys, || {
+            self.breaker.open();
+            true
+        });
+        self.recover();
     }
 
     /// Removes everything of the namespace.
@@ -272,7 +293,8 @@ impl Guarded {
         if self.is_open() {
             return Err(away());
         }
-        self.backend.clear().await
+        let cleared = tokio::time::timeout(CLEARING, self.backend.clear()).await;
+        cleared.unwrap_or_else(|_| Err(BackendError::late()))
     }
 
     /// Runs an operation inside the call's budget, unless the breaker is open, and tells the breaker how it went.
@@ -343,17 +365,21 @@ impl Guarded {
         let guarded = Arc::downgrade(self);
         let every = self.limits.probe_every;
         runtime.spawn(async move {
-            let _probing = probing;
-            loop {
+            let recovered = loop {
                 tokio::time::sleep(every).await;
                 // A cache that was dropped needs no recovery.
                 let Some(guarded) = guarded.upgrade() else {
                     return;
                 };
                 if guarded.ping().await.is_ok() && guarded.deliver().await {
-                    tracing::info!(backend = guarded.backend.name(), "cache backend is back");
-                    return;
+                    break guarded;
                 }
+            };
+            tracing::info!(backend = recovered.backend.name(), "cache backend is back");
+            drop(probing);
+            // Opened again before the right to probe was given back, it would have found nobody to probe.
+            if recovered.breaker.is_open() {
+                recovered.recover();
             }
         });
     }
@@ -364,28 +390,26 @@ impl Guarded {
     }
 
     /// Delivers what was kept, and closes the breaker in the same step that finds nothing left.
-    async fn deliver(&self) -> bool {
+    async fn deliver(self: &Arc<Self>) -> bool {
         loop {
             match self.backlog.next(DELIVERY_BATCH, || self.breaker.close()) {
                 Due::Nothing => return true,
                 Due::Keys(keys) => {
-                    let mut kept = KeepUnlessDone {
+                    let mut owed = Owed {
                         guarded: self,
                         keys: &keys,
-                        done: false,
+                        unfinished: Unfinished::Keep,
                     };
                     match tokio::time::timeout(DELIVERY, self.backend.invalidate(&keys)).await {
-                        Ok(Ok(())) => kept.done = true,
+                        Ok(Ok(())) => owed.unfinished = Unfinished::Nothing,
                         _ => return false,
                     }
                 }
                 Due::Everything => {
-                    match tokio::time::timeout(DELIVERY * 10, self.backend.clear()).await {
-                        Ok(Ok(())) => {}
-                        _ => {
-                            self.backlog.keep_everything();
-                            return false;
-                        }
+                    let mut owed = OwedEverything(Some(&self.backlog));
+                    match tokio::time::timeout(CLEARING, self.backend.clear()).await {
+                        Ok(Ok(())) => owed.0 = None,
+                        _ => return false,
                     }
                 }
             }
@@ -409,19 +433,47 @@ fn away() -> BackendError {
     )
 }
 
-/// Keeps keys whose delivery failed or was dropped half-way, and opens the breaker for them.
-struct KeepUnlessDone<'a> {
-    guarded: &'a Guarded,
+/// Keys that are being invalidated, and what becomes of them if that does not come to its end.
+struct Owed<'a> {
+    guarded: &'a Arc<Guarded>,
     keys: &'a [Key],
-    done: bool,
+    unfinished: Unfinished,
 }
 
-impl Drop for KeepUnlessDone<'_> {
+enum Unfinished {
+    Nothing,
+    /// The backend failed, or nobody is left to try again.
+    Keep,
+    /// The caller was dropped, which says nothing about the backend.
+    TryAgain,
+}
+
+impl Drop for Owed<'_> {
     fn drop(&mut self) {
-        if !self.done {
-            // Opened first: whoever sees the breaker closed must not find the keys undelivered.
-            self.guarded.breaker.open();
-            self.guarded.backlog.keep(self.keys, || true);
+        match self.unfinished {
+            Unfinished::Nothing => {}
+            Unfinished::Keep => self.guarded.keep(self.keys),
+            Unfinished::TryAgain => {
+                let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+                    return self.guarded.keep(self.keys);
+                };
+                let (guarded, keys) = (Arc::clone(self.guarded), self.keys.to_vec());
+                // Dropped again, as by a runtime that ends, they are kept: this does not go on for ever.
+                runtime.spawn(async move {
+                    guarded.invalidate_part(&keys, Unfinished::Keep).await;
+                });
+            }
+        }
+    }
+}
+
+/// The whole namespace, while it is being cleared.
+struct OwedEverything<'a>(Option<&'a Backlog>);
+
+impl Drop for OwedEverything<'_> {
+    fn drop(&mut self) {
+        if let Some(backlog) = self.0 {
+            backlog.keep_everything();
         }
     }
 }

@@ -26,6 +26,8 @@ struct Notes {
     /// A transaction may touch several caches; there are few of them.
     keys: Vec<(Cache, HashSet<Key>)>,
     intents: Vec<Intent>,
+    /// A task that carried the transaction on may outlive it.
+    ended: bool,
 }
 
 impl Transaction {
@@ -33,8 +35,12 @@ impl Transaction {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn note(&self, cache: &Cache, keys: &[Key]) {
+    /// Notes keys to be invalidated at the end. `false` if that has come already.
+    pub(crate) fn note(&self, cache: &Cache, keys: &[Key]) -> bool {
         let mut notes = self.notes();
+        if notes.ended {
+            return false;
+        }
         let of_cache = notes
             .keys
             .iter()
@@ -44,10 +50,16 @@ impl Transaction {
             notes.keys.len() - 1
         });
         notes.keys[at].1.extend(keys.iter().cloned());
+        true
     }
 
-    pub(crate) fn hold(&self, intents: &[Intent]) {
-        self.notes().intents.extend_from_slice(intents);
+    /// Takes over intents, to end them at the end. `false` if that has come already.
+    pub(crate) fn hold(&self, intents: &[Intent]) -> bool {
+        let mut notes = self.notes();
+        if !notes.ended {
+            notes.intents.extend_from_slice(intents);
+        }
+        !notes.ended
     }
 
     pub(crate) fn has_noted(&self, cache: &Cache, key: &Key) -> bool {
@@ -58,7 +70,12 @@ impl Transaction {
     }
 
     fn take(&self) -> Notes {
-        std::mem::take(&mut *self.notes())
+        let mut notes = self.notes();
+        let ended = Notes {
+            ended: true,
+            ..Notes::default()
+        };
+        std::mem::replace(&mut *notes, ended)
     }
 }
 
@@ -75,18 +92,17 @@ pub(crate) async fn run<F: Future>(cache: Cache, work: F) -> F::Output {
     output
 }
 
-/// Renews the intents that strict writers left to the transaction.
+/// Renews the intents that strict writers left to the transaction, as often as the shortest-lived of them needs it.
 async fn renew_held(cache: &Cache, transaction: &Transaction) {
-    let inner = &cache.inner;
+    let period_of = |cache: &Cache| cache.inner.settings.intent_ttl / 3;
     loop {
-        inner.clock.sleep(inner.settings.intent_ttl / 3).await;
         let held = transaction.notes().intents.clone();
+        let periods = held.iter().map(|intent| period_of(&intent.cache));
+        let period = periods.min().unwrap_or_else(|| period_of(cache));
+        cache.inner.clock.sleep(period).await;
         for Intent { cache, key, token } in &held {
-            let _ = cache
-                .inner
-                .guarded
-                .renew_write(key, *token, cache.inner.settings.intent_ttl)
-                .await;
+            let ttl = cache.inner.settings.intent_ttl;
+            let _ = cache.inner.guarded.renew_write(key, *token, ttl).await;
         }
     }
 }

@@ -26,11 +26,15 @@ impl Keys {
         Self::default()
     }
 
-    /// Adds a key; one that is there already is not added again.
+    /// Adds a key.
     pub fn push(&mut self, key: Key) {
-        if !self.0.contains(&key) {
-            self.0.push(key);
-        }
+        self.0.push(key);
+    }
+
+    /// Drops what was added twice. Once, at the end: looking at every key for each would be slow for thousands.
+    fn dedup(&mut self) {
+        self.0.sort_unstable();
+        self.0.dedup();
     }
 
     pub(super) fn as_slice(&self) -> &[Key] {
@@ -99,19 +103,19 @@ impl Owed {
         owed
     }
 
-    fn note(&self) {
-        if let Some(transaction) = &self.transaction {
-            transaction.note(&self.cache, self.keys.as_slice());
-        }
+    /// Leaves the keys to the transaction, if there is one and it has not ended.
+    fn note(&self) -> bool {
+        let transaction = self.transaction.as_ref();
+        transaction.is_some_and(|transaction| transaction.note(&self.cache, self.keys.as_slice()))
     }
 
     async fn settle(mut self) {
-        if self.transaction.is_some() {
-            self.note();
-        } else {
+        // From here on a drop is the backend guard's affair.
+        self.settled = true;
+        self.keys.dedup();
+        if !self.note() {
             report(self.cache.inner.invalidate(self.keys.as_slice()).await);
         }
-        self.settled = true;
     }
 }
 
@@ -120,8 +124,8 @@ impl Drop for Owed {
         if self.settled || self.only_ok {
             return;
         }
-        if self.transaction.is_some() {
-            return self.note();
+        if self.note() {
+            return;
         }
         let (cache, keys) = (self.cache.clone(), self.keys.clone());
         Inner::detached(async move {
@@ -160,7 +164,7 @@ where
 pub async fn write_strict<S, F>(
     _: &'static WriterSpec,
     given: Option<Cache>,
-    keys: Keys,
+    mut keys: Keys,
     shape: S,
     refuse: fn(Error) -> S::Error,
     body: F,
@@ -170,6 +174,7 @@ where
     F: Future<Output = S::Output>,
 {
     let cache = cache_for(given);
+    keys.dedup();
     let transaction = cache::transaction();
     let intents = match announce(&cache, &keys).await {
         Ok(intents) => intents,
@@ -182,10 +187,10 @@ where
     };
     if let Some(transaction) = &transaction {
         transaction.note(&cache, keys.as_slice());
-        transaction.hold(&intents);
     }
     let output = race::beside(body, renew(&intents)).await;
-    if transaction.is_none() {
+    // Handed over after the body, which has renewed them until now; a transaction that has ended by then takes nothing.
+    if !transaction.is_some_and(|transaction| transaction.hold(&intents)) {
         end(&intents).await;
     }
     guard.ended = true;
@@ -195,27 +200,34 @@ where
 async fn announce(cache: &Cache, keys: &Keys) -> Result<Vec<Intent>, Error> {
     let inner = &cache.inner;
     inner.epochs.advance(keys.as_slice());
-    let mut budget = inner.guarded.budget();
-    let mut intents = Vec::with_capacity(keys.as_slice().len());
+    let mut placed = Placed(Vec::with_capacity(keys.as_slice().len()));
     for key in keys.as_slice() {
         let token = Token::fresh();
-        intents.push(Intent {
+        placed.0.push(Intent {
             cache: cache.clone(),
             key: key.clone(),
             token,
         });
         let ttl = inner.settings.intent_ttl;
-        if let Err(error) = inner
-            .guarded
-            .begin_write(key, token, ttl, &mut budget)
-            .await
-        {
-            // Those that were placed, and this one if it arrives late, expire by themselves; ending them sooner is a kindness.
+        // Each with a time of its own: a healthy backend needs longer for many keys than for one.
+        let mut budget = inner.guarded.budget();
+        let announced = inner.guarded.begin_write(key, token, ttl, &mut budget);
+        announced.await.map_err(Error::Refused)?;
+    }
+    Ok(std::mem::take(&mut placed.0))
+}
+
+/// Intents of a write whose body may yet not run: it is refused, or its caller is dropped. They would expire by themselves, one that
+/// arrives late too; ending them sooner is a kindness to the readers.
+struct Placed(Vec<Intent>);
+
+impl Drop for Placed {
+    fn drop(&mut self) {
+        if !self.0.is_empty() {
+            let intents = std::mem::take(&mut self.0);
             Inner::detached(async move { end(&intents).await });
-            return Err(Error::Refused(error));
         }
     }
-    Ok(intents)
 }
 
 /// Ends writes. Where that cannot be told to the backend an invalidation is kept, and the intent expires by itself.

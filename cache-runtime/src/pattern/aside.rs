@@ -9,8 +9,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use smallvec::smallvec;
-
 use crate::backend::{Format, Lease, LeaseMode, SharedValue, Stored, Token};
 use crate::cache::{self, Cache, Current, Inner, Place};
 use crate::error::BackendError;
@@ -24,8 +22,8 @@ use crate::shape::Shape;
 use crate::spec::{Consistency, Spec, Stampede};
 use crate::stampede::flight::{Boarding, Flight, Join, Landing, Ticket, Told};
 
-/// A caller asks this often before it stops waiting for others and loads for itself, storing nothing. It takes a key that is
-/// invalidated over and over, faster than it can be loaded, to get there.
+/// So many different loads a caller waits for before it asks for no further lease, and joins or leads one that stores nothing. It takes a
+/// key that is invalidated over and over, faster than it can be loaded, to get there.
 const ROUNDS: usize = 16;
 
 /// A caller whose leader failed with an error that cannot be handed on leads or joins one more load; if that fails too it
@@ -178,13 +176,12 @@ where
     S::Value: CacheValue,
 {
     let inner = &cache.inner;
-    if transaction.is_some_and(|transaction| transaction.has_noted(&cache, &key)) {
-        let budget = inner.guarded.budget();
-        return Call::new(cache.into_owned(), spec, key, shape, seen, budget).lead(Held::Nothing);
-    }
     let mut away = None;
     let mut budget = inner.guarded.budget();
-    if seen == Seen::NotAsked {
+    let noted = transaction
+        .as_ref()
+        .is_some_and(|transaction| transaction.has_noted(&cache, &key));
+    if seen == Seen::NotAsked && !noted {
         match inner.guarded.get(&key, &mut budget).await {
             Ok(None) => {}
             Ok(Some(stored)) => {
@@ -199,6 +196,10 @@ where
         }
     }
     let call = Call::new(cache.into_owned(), spec, key, shape, seen, budget);
+    if transaction.is_some() {
+        // What a transaction reads is true for it alone: rows it has not committed, or a snapshot that others have left behind.
+        return call.lead(Held::Nothing);
+    }
     // In a box of its own, so that a remote hit does not allocate for it.
     Box::pin(call.miss(away)).await
 }
@@ -214,6 +215,9 @@ pub(crate) struct Call<S> {
     /// Whether the backend is elsewhere, so that others may come while it is asked.
     remote: bool,
     budget: Budget,
+    /// The holder of the lease that was last waited for, and whether the last round waited for it again.
+    holder: Option<Token>,
+    same_holder: bool,
 }
 
 /// What a question for the lease came to.
@@ -269,6 +273,8 @@ where
             seen,
             remote,
             budget,
+            holder: None,
+            same_holder: false,
         }
     }
 
@@ -283,7 +289,9 @@ where
     async fn miss(mut self, away: Option<BackendError>) -> Answer<S> {
         let mut failed_flights = 0;
         let mut away = away;
-        for _ in 0..ROUNDS {
+        let mut rounds = 0;
+        while rounds < ROUNDS {
+            self.same_holder = false;
             let round = if let Some(error) = away.take() {
                 self.function().counters.one(Count::Errors);
                 tracing::debug!(function = self.spec.name(), key = %self.key, %error, "loading without the cache");
@@ -302,13 +310,19 @@ where
                 Round::Failed => {
                     failed_flights += 1;
                     if failed_flights >= FAILED_FLIGHTS {
-                        break;
+                        return self.lead(Held::Nothing);
                     }
                 }
                 Round::Away(error) => away = Some(error),
             }
+            // A wait may end before its lease does, and a load may take longer than any number of waits.
+            rounds += usize::from(!self.same_holder);
         }
-        self.lead(Held::Nothing)
+        match self.join_later().await {
+            Round::Done(answer) => answer,
+            Round::Load(held) => self.lead(held),
+            Round::Again | Round::Failed | Round::Away(_) => self.lead(Held::Nothing),
+        }
     }
 
     fn lead(self, held: Held) -> Answer<S> {
@@ -327,11 +341,14 @@ where
             Boarding::Join(flight) => self.join(&flight).await,
             Boarding::Lead(seat) => match self.by_lease().await {
                 // The lease, if there is one, only keeps other processes waiting; the flight is the one by key.
-                Round::Load(Held::Lease { lease, .. }) => Round::Load(Held::Lease {
-                    lease,
-                    seats: smallvec![seat],
-                }),
-                Round::Load(_) => Round::Load(Held::Seats(smallvec![seat])),
+                Round::Load(Held::Lease { lease, .. }) => Round::Load(Held::Lease { lease, seat }),
+                Round::Load(_) => Round::Load(Held::Seat(seat)),
+                Round::Done(Answer::Ready(output)) => {
+                    if let Some(value) = self.shape.peek(&output) {
+                        seat.land_for_others(|| Landing::Value(self.shape.keep(value.clone())));
+                    }
+                    Round::Done(Answer::Ready(output))
+                }
                 other => other,
             },
         }
@@ -395,10 +412,7 @@ where
         {
             Ok(Lease::Granted) => Asked::Granted(Held::Lease {
                 lease: lease.granted(),
-                seats: [Some(seat), self.for_those_who_cannot_ask()]
-                    .into_iter()
-                    .flatten()
-                    .collect(),
+                seat,
             }),
             Ok(Lease::Hit(stored)) => lease.not_granted(Told::Hit(stored)),
             Ok(Lease::Busy(holder)) => lease.not_granted(Told::Busy(holder)),
@@ -408,18 +422,6 @@ where
                 lease.drop_after(&error);
                 Asked::Told(Told::Away(error))
             }
-        }
-    }
-
-    /// Lets those join whose own question is lost: an overloaded server is not to be answered with more loads.
-    fn for_those_who_cannot_ask(&self) -> Option<LoadSeat> {
-        if !self.remote {
-            return None;
-        }
-        let join = Join::Away(self.inner().epochs.of(&self.key));
-        match self.inner().loads.board(&self.key, join) {
-            Boarding::Lead(seat) => Some(seat),
-            Boarding::Join(_) => None,
         }
     }
 
@@ -443,6 +445,7 @@ where
 
     /// Another load holds the lease: it is in this process, or somebody here already follows it, or this caller does.
     async fn await_holder(&mut self, holder: Token) -> Round<S> {
+        self.same_holder = self.holder.replace(holder) == Some(holder);
         match self.inner().loads.board(&self.key, Join::Token(holder)) {
             Boarding::Join(flight) => self.join(&flight).await,
             Boarding::Lead(seat) => self.follow(holder, seat).await,
@@ -491,21 +494,24 @@ where
         }
     }
 
-    /// The backend cannot be asked: one load at a time in this process, and nothing is stored.
+    /// The backend did not answer: one load at a time in this process, and nothing is stored.
     async fn without_backend(&mut self) -> Round<S> {
         match (self.spec.stampede_mode(), self.spec.consistency_level()) {
             (Stampede::None, _) => Round::Load(Held::Nothing),
             (Stampede::Lock, Consistency::Strict) => self.join_later().await,
-            (Stampede::Lock, _) => {
+            // Known to be away: there is nobody to ask, and what this process has invalidated itself is all that it can know.
+            (Stampede::Lock, _) if self.inner().guarded.breaker_open() => {
                 self.board(Join::Away(self.inner().epochs.of(&self.key)))
                     .await
             }
+            // One late answer: others can still invalidate, so only a load that begins from now on will do.
+            (Stampede::Lock, _) => self.join_later().await,
         }
     }
 
     async fn board(&mut self, join: Join) -> Round<S> {
         match self.inner().loads.board(&self.key, join) {
-            Boarding::Lead(seat) => Round::Load(Held::Seats(smallvec![seat])),
+            Boarding::Lead(seat) => Round::Load(Held::Seat(seat)),
             Boarding::Join(flight) => self.join(&flight).await,
         }
     }
@@ -514,7 +520,7 @@ where
     async fn join_later(&mut self) -> Round<S> {
         loop {
             match self.inner().loads.board(&self.key, Join::Later) {
-                Boarding::Lead(seat) => return Round::Load(Held::Seats(smallvec![seat])),
+                Boarding::Lead(seat) => return Round::Load(Held::Seat(seat)),
                 Boarding::Join(flight) if flight.began_after(self.began) => {
                     return self.join(&flight).await;
                 }

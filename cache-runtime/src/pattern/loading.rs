@@ -5,8 +5,6 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-use smallvec::SmallVec;
-
 use crate::backend::Token;
 use crate::cache::{Cache, Inner};
 use crate::error::{BackendError, BackendErrorKind};
@@ -22,19 +20,13 @@ use crate::stampede::flight::{Join, Landing, Seat, Told};
 /// The place of whoever loads.
 pub(crate) type LoadSeat = Seat<Join, Landing>;
 
-/// A load may be joined under more than one name.
-pub(crate) type LoadSeats = SmallVec<[LoadSeat; 2]>;
-
 /// What a caller holds while it loads.
 #[derive(Debug)]
 pub(crate) enum Held {
     /// The lease, so that it may store, and the flight that others of this process join.
-    Lease {
-        lease: GrantedLease,
-        seats: LoadSeats,
-    },
+    Lease { lease: GrantedLease, seat: LoadSeat },
     /// A flight without the right to store.
-    Seats(LoadSeats),
+    Seat(LoadSeat),
     /// Neither: it loads for itself.
     Nothing,
 }
@@ -92,7 +84,7 @@ where
                 let renewals = Box::pin(renew(&self.cache, &self.key, lease.token));
                 race::beside(body, renewals).await
             }
-            Held::Seats(_) | Held::Nothing => body.await,
+            Held::Seat(_) | Held::Nothing => body.await,
         };
         let load_time = inner.clock.now().since(began);
         let micros = u64::try_from(load_time.as_micros()).unwrap_or(u64::MAX);
@@ -131,41 +123,36 @@ where
 
     /// Stores first and wakes then: a waiter that looks for itself finds the value.
     async fn found(self: Box<Self>, value: S::Value, load_time: Duration) -> S::Output {
-        let seats = match self.held {
-            Held::Lease { lease, seats } => {
+        let seat = match self.held {
+            Held::Lease { lease, seat } => {
                 let inner = &self.cache.inner;
                 store(
                     inner, self.spec, self.shape, &self.key, lease, &value, load_time,
                 )
                 .await;
-                seats
+                Some(seat)
             }
-            Held::Seats(seats) => seats,
-            Held::Nothing => LoadSeats::new(),
+            Held::Seat(seat) => Some(seat),
+            Held::Nothing => None,
         };
-        land(seats, || Landing::Value(self.shape.keep(value.clone())));
+        if let Some(seat) = seat {
+            seat.land_for_others(|| Landing::Value(self.shape.keep(value.clone())));
+        }
         self.shape.value(value)
     }
 }
 
 impl Held {
     /// Ends a load that has nothing to store: the lease first, so that the next caller finds it free.
-    async fn end(self, landing: impl Fn() -> Landing) {
+    async fn end(self, landing: impl FnOnce() -> Landing) {
         match self {
-            Self::Lease { lease, seats } => {
+            Self::Lease { lease, seat } => {
                 lease.release().await;
-                land(seats, landing);
+                seat.land_for_others(landing);
             }
-            Self::Seats(seats) => land(seats, landing),
+            Self::Seat(seat) => seat.land_for_others(landing),
             Self::Nothing => {}
         }
-    }
-}
-
-/// Hands the result to whoever waits. It is made for them, so not at all if nobody does.
-fn land(seats: LoadSeats, landing: impl Fn() -> Landing) {
-    for seat in seats {
-        seat.land_for_others(&landing);
     }
 }
 

@@ -54,7 +54,7 @@ impl MemoryBuilder {
     ///
     /// Without a weigher an entry weighs its key, the size of its value's type and a constant overhead: what a value
     /// holds on the heap is not seen, so give a weigher where values hold strings or vectors of very different length.
-    /// A value that weighs more than the whole bound is not kept, and none counts as more than 2^32 - 1.
+    /// A value that weighs more than the whole bound is not kept (from 128 MiB on: more than its shard's part of it, which is at least 64 MiB), and none counts as more than 2^32 - 1.
     #[must_use]
     pub fn max_weight(mut self, weight: u64) -> Self {
         self.bound = Bound::Weight(weight);

@@ -57,6 +57,16 @@ struct Slot {
     load_time: u32,
 }
 
+impl Slot {
+    #[inline]
+    fn into_typed(self) -> Typed {
+        Typed {
+            value: self.value,
+            load_time: Duration::from_micros(self.load_time.into()),
+        }
+    }
+}
+
 impl Memory {
     /// A backend of 100,000 entries on the system clock.
     #[must_use]
@@ -81,8 +91,12 @@ impl Memory {
     }
 
     fn with(entries: usize, capacity: u64, weigher: Weigher, clock: Clock) -> Self {
-        // One shard for a small cache: split over many, an uneven spread of the keys would evict early.
-        let shards = (capacity / 1024).clamp(1, 64) as usize;
+        // Few shards for a small bound: split over many, an uneven spread of the keys would evict early, and a value heavier than its
+        // shard's part of a weight would not be kept at all.
+        let shards = match weigher {
+            Weigher::Count => (capacity / 1024).clamp(1, 64) as usize,
+            Weigher::Shallow | Weigher::Custom(_) => (capacity >> 26).clamp(1, 16) as usize,
+        };
         let mut options = OptionsBuilder::new();
         options
             .estimated_items_capacity(entries)
@@ -133,11 +147,7 @@ impl Memory {
     fn live(&self, key: &Key) -> Option<Typed> {
         let slot = self.values.get(key.as_bytes())?;
         if !self.clock.has_come(slot.deadline) {
-            let load_time = Duration::from_micros(slot.load_time.into());
-            return Some(Typed {
-                value: slot.value,
-                load_time,
-            });
+            return Some(slot.into_typed());
         }
         self.remove_expired(key);
         None
@@ -218,6 +228,17 @@ struct Change<'a> {
 }
 
 impl Change<'_> {
+    /// The value, if it is alive. One that is not is left where it is: it is the lookup's own copy of it that must not be
+    /// dropped here, in case that it becomes the last.
+    fn lookup(&mut self) -> Option<Stored> {
+        let slot = self.memory.values.get(self.key.as_bytes())?;
+        if self.memory.clock.has_come(slot.deadline) {
+            self.leftover.evicted.push(slot);
+            return None;
+        }
+        Some(Stored::Typed(slot.into_typed()))
+    }
+
     fn remove_value(&mut self) {
         self.leftover.removed = self.memory.values.remove(self.key.as_bytes());
     }
@@ -280,7 +301,7 @@ impl Backend for Memory {
     ) -> BackendFuture<'a, Lease> {
         ready(self.on(key, |at| {
             if mode == LeaseMode::IfMissing
-                && let Some(stored) = self.lookup(key)
+                && let Some(stored) = at.lookup()
             {
                 return Lease::Hit(stored);
             }

@@ -50,7 +50,9 @@ impl Table {
     pub(super) fn clear(&self) {
         for shard in &self.shards {
             let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
-            for (_, state) in shard.states.drain() {
+            for state in shard.states.values_mut() {
+                state.lease = None;
+                state.overlap();
                 state.wake();
             }
         }
@@ -177,8 +179,10 @@ impl State {
         }
     }
 
-    /// Something else changed the row: no write in progress may store its value.
+    /// Something else changed the row: no write in progress may store its value, and what is loaded beside it from now on is not
+    /// what was loaded before.
     pub(super) fn overlap(&mut self) {
+        self.generation = Some(Token::fresh());
         for intent in &mut self.intents {
             intent.overlapped = true;
         }

@@ -140,9 +140,7 @@ fn tcp() -> TcpSettings {
     let keepalive = TcpKeepalive::new()
         .with_time(PEER_GONE)
         .with_interval(PEER_GONE / 5);
-    let settings = TcpSettings::default()
-        .set_nodelay(std::env::var("ND").is_ok())
-        .set_keepalive(keepalive);
+    let settings = TcpSettings::default().set_keepalive(keepalive);
     #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
     let settings = settings.set_user_timeout(PEER_GONE);
     settings

@@ -181,7 +181,7 @@ async fn waiting_ends_when_the_lease_is_filled(b: Bench) {
 
 async fn waiting_ends_when_the_lease_is_released(b: Bench) {
     woken_by(b, |b, token| async move {
-        b.backend.release(&b.key, token).await.expect("release")
+        b.backend.release(&b.key, token).await.expect("release");
     })
     .await;
 }

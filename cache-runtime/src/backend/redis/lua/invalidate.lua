@@ -3,6 +3,8 @@ redis.call('UNLINK', VALUE)
 local state, any = read_state()
 if any then
   end_lease(state)
-  mark_overlapped(writes(state, now_ms()))
+  local now = now_ms()
+  local live, count = writes(state, now)
+  overlap(state, live, count, now)
 end
 return 0

@@ -4,7 +4,8 @@ local now = now_ms()
 end_lease(state)
 local fence = state.f
 if fence and #fence == 20 and not string.find(fence, '%D') and fence >= ARGV[1] then return 0 end
-mark_overlapped(writes(state, now))
+local live, count = writes(state, now)
+overlap(state, live, count, now)
 redis.call('HSET', STATE, 'f', ARGV[1])
 keep(ARGV[5])
 return store(ARGV[2], ARGV[3], ARGV[4], now) or 1

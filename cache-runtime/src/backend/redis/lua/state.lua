@@ -86,6 +86,14 @@ local function mark_overlapped(live)
   end
 end
 
+-- Something else changed the row beside these writes: what is loaded from now on is not what was loaded before.
+local function overlap(state, live, count, now)
+  mark_overlapped(live)
+  if count > 0 then
+    redis.call('HSET', STATE, 'g', string.sub(redis.sha1hex((state.g or '') .. whole(now)), 1, 32))
+  end
+end
+
 -- Stores the entry with the time stamped between its two parts. Where that fails (no memory), no older value stays
 -- either, and the error is the answer. An entry too short for a stamp comes as the second part alone.
 local function store(first, rest, ttl, now)
