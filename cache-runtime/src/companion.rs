@@ -1,5 +1,6 @@
 //! What the companion of a function does: `load_user::peek(42)` and its like.
 
+use std::pin::Pin;
 use std::time::Duration;
 
 use crate::cache::{self, Cache, Current};
@@ -15,9 +16,12 @@ fn cache_for(given: Option<Cache>) -> Cache {
         .into_owned()
 }
 
-/// Removes the entry.
-pub async fn invalidate(given: Option<Cache>, key: Key) -> Result<(), Error> {
-    cache_for(given).invalidate(key).await
+/// An invalidation under way.
+pub type Invalidation = Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>;
+
+/// Removes the entry. Boxed, because a named type costs every function that is compiled less than one of its own.
+pub fn invalidate(given: Option<Cache>, key: Key) -> Invalidation {
+    Box::pin(async move { cache_for(given).invalidate(key).await })
 }
 
 /// What the call would return if it were a hit. Loads nothing, and counts neither a hit nor a miss.

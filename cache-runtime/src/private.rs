@@ -12,15 +12,12 @@ pub use crate::spec::{CodecKind, Consistency, Spec, Stampede, WriterSpec};
 
 /// The traits through which [`Probe`] finds a return type's shape.
 pub mod via {
-    pub use crate::shape::{
-        ViaAny as _, ViaArc as _, ViaOption as _, ViaPlain as _, ViaResult as _,
-        ViaResultOption as _, ViaSharedResult as _, ViaSharedResultOption as _, ViaUnusable as _,
-    };
+    pub use crate::shape::{ViaKept as _, ViaShape as _};
 }
 
 /// What the companion of a function forwards to.
 pub mod companion {
-    pub use crate::companion::{invalidate, peek, put, refresh};
+    pub use crate::companion::{Invalidation, invalidate, peek, put, refresh};
 }
 
 /// The other end of the `return` that gives a body its type.

@@ -267,86 +267,53 @@ impl<R> fmt::Debug for Probe<R> {
     }
 }
 
-/// `Result<Option<T>, E>` with an error that waiters can share.
-pub trait ViaSharedResultOption {
+/// Finds the shape of a [`Probe`]'s type: method lookup takes the impl with the most references before the probe. One trait for
+/// all of them, because lookup looks at every trait in scope that has a method of the name.
+pub trait ViaShape {
     /// The shape found.
     type Found;
     /// The shape of the probed type.
     fn shape(&self) -> Self::Found;
 }
-impl<T, E: Clone + Send + Sync + 'static> ViaSharedResultOption
-    for &&&&Probe<Result<Option<T>, E>>
-{
+
+/// With an error that waiters can share.
+impl<T, E: Clone + Send + Sync + 'static> ViaShape for &&&&Probe<Result<Option<T>, E>> {
     type Found = ResultOption<T, E>;
     fn shape(&self) -> Self::Found {
         ResultOption(Some(share_of::<E>()), PhantomData)
     }
 }
 
-/// `Result<T, E>` with an error that waiters can share.
-pub trait ViaSharedResult {
-    /// The shape found.
-    type Found;
-    /// The shape of the probed type.
-    fn shape(&self) -> Self::Found;
-}
-impl<T, E: Clone + Send + Sync + 'static> ViaSharedResult for &&&Probe<Result<T, E>> {
+/// With an error that waiters can share.
+impl<T, E: Clone + Send + Sync + 'static> ViaShape for &&&Probe<Result<T, E>> {
     type Found = ResultOf<T, E>;
     fn shape(&self) -> Self::Found {
         ResultOf(Some(share_of::<E>()), PhantomData)
     }
 }
 
-/// `Result<Option<T>, E>`.
-pub trait ViaResultOption {
-    /// The shape found.
-    type Found;
-    /// The shape of the probed type.
-    fn shape(&self) -> Self::Found;
-}
-impl<T, E> ViaResultOption for &&Probe<Result<Option<T>, E>> {
+impl<T, E> ViaShape for &&Probe<Result<Option<T>, E>> {
     type Found = ResultOption<T, E>;
     fn shape(&self) -> Self::Found {
         ResultOption(None, PhantomData)
     }
 }
 
-/// `Result<T, E>`.
-pub trait ViaResult {
-    /// The shape found.
-    type Found;
-    /// The shape of the probed type.
-    fn shape(&self) -> Self::Found;
-}
-impl<T, E> ViaResult for &Probe<Result<T, E>> {
+impl<T, E> ViaShape for &Probe<Result<T, E>> {
     type Found = ResultOf<T, E>;
     fn shape(&self) -> Self::Found {
         ResultOf(None, PhantomData)
     }
 }
 
-/// `Option<T>`.
-pub trait ViaOption {
-    /// The shape found.
-    type Found;
-    /// The shape of the probed type.
-    fn shape(&self) -> Self::Found;
-}
-impl<T> ViaOption for &Probe<Option<T>> {
+impl<T> ViaShape for &Probe<Option<T>> {
     type Found = OptionOf<T>;
     fn shape(&self) -> Self::Found {
         OptionOf((), PhantomData)
     }
 }
 
-/// Any other type.
-pub trait ViaPlain {
-    /// The shape found.
-    type Found;
-    /// The shape of the probed type.
-    fn shape(&self) -> Self::Found;
-}
-impl<T> ViaPlain for Probe<T> {
+impl<T> ViaShape for Probe<T> {
     type Found = Plain<T>;
     fn shape(&self) -> Self::Found {
         Plain((), PhantomData)
@@ -410,14 +377,15 @@ where
     }
 }
 
-/// The value is an `Arc`.
-pub trait ViaArc {
+/// Finds the way the value of a [`Kept`] shape is kept, as [`ViaShape`] finds the shape.
+pub trait ViaKept {
     /// The shape found.
     type Found;
     /// The shape, with the way its value is kept.
     fn kept(&self) -> Self::Found;
 }
-impl<S, T> ViaArc for &&Kept<S>
+
+impl<S, T> ViaKept for &&Kept<S>
 where
     S: Shape<Value = Arc<T>>,
     T: Send + Sync + 'static,
@@ -429,14 +397,7 @@ where
     }
 }
 
-/// The value is of any other type.
-pub trait ViaAny {
-    /// The shape found.
-    type Found;
-    /// The shape, with the way its value is kept.
-    fn kept(&self) -> Self::Found;
-}
-impl<S: Shape> ViaAny for &Kept<S>
+impl<S: Shape> ViaKept for &Kept<S>
 where
     S::Value: CacheValue,
 {
@@ -448,13 +409,7 @@ where
 
 /// The value cannot be cached. The macros say so, once, through `assert_value`; this shape then fits wherever the value's own
 /// would, so that no further error follows. A program in which it is found does not compile.
-pub trait ViaUnusable {
-    /// The shape found.
-    type Found;
-    /// A shape that is never used.
-    fn kept(&self) -> Self::Found;
-}
-impl<S: Shape> ViaUnusable for Kept<S> {
+impl<S: Shape> ViaKept for Kept<S> {
     type Found = Unusable<S>;
     fn kept(&self) -> Unusable<S> {
         Unusable(self.0)

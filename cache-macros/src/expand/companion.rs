@@ -165,23 +165,43 @@ fn invalidate_fn(model: &Cached, function: &Function) -> TokenStream {
     let here = Span::mixed_site();
     let vis = &function.vis;
     let Call {
-        generics,
-        bounds,
-        captures,
-        ..
+        generics, bounds, ..
     } = Call::of_key(model, function);
     let args = key_args(model, function, true);
-    let key = key::of_loader(model, function);
+    let key = own_key(model, function);
     let cache = handle(model.cache.as_ref());
     quote_spanned! {here=>
         /// Removes the entry for these arguments; a load that is under way does not store its result.
-        #vis fn invalidate #generics(#args)
-            -> impl ::core::future::Future<Output = ::core::result::Result<(), ::cache_runtime::private::Error>> #captures
-        #bounds
-        {
+        #vis fn invalidate #generics(#args) -> ::cache_runtime::private::companion::Invalidation #bounds {
             ::cache_runtime::private::companion::invalidate(#cache, #key)
         }
     }
+}
+
+/// The key of the arguments by way of the companion's own `key`, where that takes no more than their names: it is written and
+/// checked once.
+fn own_key(model: &Cached, function: &Function) -> TokenStream {
+    let params = function.params();
+    let used = params.iter().filter(|param| is_in_key(model, param.index));
+    let names: Option<Vec<&Ident>> = used
+        .map(|param| match &*param.typed.pat {
+            Pat::Ident(pat) if pat.subpat.is_none() => Some(&pat.ident),
+            _ => None,
+        })
+        .collect();
+    match names {
+        Some(names) if function.sig.generics.params.is_empty() => {
+            quote_spanned!(Span::mixed_site()=> Self::key(#(#names),*))
+        }
+        _ => key::of_loader(model, function),
+    }
+}
+
+fn is_in_key(model: &Cached, param: usize) -> bool {
+    model.key.pieces().iter().any(|piece| match piece {
+        KeyPiece::Value(value) => matches!(value.root, Root::Param { index, .. } if index == param),
+        _ => false,
+    })
 }
 
 fn peek_fn(model: &Cached, function: &Function) -> TokenStream {
@@ -195,7 +215,7 @@ fn peek_fn(model: &Cached, function: &Function) -> TokenStream {
         ..
     } = Call::of_value(model, function);
     let args = key_args(model, function, true);
-    let key = key::of_loader(model, function);
+    let key = own_key(model, function);
     let cache = handle(model.cache.as_ref());
     let at = value_span(function);
     let shape = stored_shape(&value, at, asserts(function));
@@ -221,7 +241,7 @@ fn put_fn(model: &Cached, function: &Function) -> TokenStream {
         generics, bounds, ..
     } = Call::of_value(model, function);
     let args = key_args(model, function, true);
-    let key = key::of_loader(model, function);
+    let key = own_key(model, function);
     let cache = handle(model.cache.as_ref());
     let at = value_span(function);
     let value_var = local_at("value", at);
@@ -285,12 +305,7 @@ fn renamed(function: &Function, index: usize, typed: &PatType) -> (TokenStream, 
 fn key_args(model: &Cached, function: &Function, cache: bool) -> TokenStream {
     let params = function.params();
     let used = params.iter().filter(|param| {
-        let in_key = model.key.pieces().iter().any(|piece| match piece {
-            KeyPiece::Value(value) => {
-                matches!(value.root, Root::Param { index, .. } if index == param.index)
-            }
-            _ => false,
-        });
+        let in_key = is_in_key(model, param.index);
         let chooses = |expr: &syn::Expr| {
             param
                 .names
