@@ -482,3 +482,36 @@ async fn a_token_names_one_load_not_one_client() {
     assert!(!memory.renew(&key, first, ttl).await.unwrap());
     assert!(memory.renew(&key, second, ttl).await.unwrap());
 }
+
+/// A strict writer is at work, so loads are shared by generation; an invalidation of another writer must end that sharing too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fenced_beside_a_write_nobody_joins_a_load_from_before_an_invalidation() {
+    let server = RedisServer::start().await;
+    for cache in [in_memory().await, on(&server).await] {
+        let row = Row::open();
+        let announced = Row::open();
+        announced.written.close();
+        let writing = {
+            let (cache, announced) = (cache.clone(), announced.clone());
+            tokio::spawn(async move { cache.scope(write_strict(&announced, 7, 9)).await })
+        };
+        announced.written.arrived(1).await;
+        let (late, next) = {
+            row.read.close();
+            let call = || {
+                let (cache, row) = (cache.clone(), row.clone());
+                tokio::spawn(async move { cache.scope(fenced(&row, 7)).await })
+            };
+            let late = call();
+            row.read.arrived(1).await;
+            cache.scope(write(&row, 7, 1)).await;
+            let next = call();
+            row.read.arrived(2).await;
+            row.read.open();
+            (within(late).await.unwrap(), within(next).await.unwrap())
+        };
+        assert_eq!((late, next), (0, 1));
+        announced.written.open();
+        within(writing).await.unwrap().unwrap();
+    }
+}

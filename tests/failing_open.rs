@@ -311,3 +311,118 @@ async fn connections_that_are_cut_again_and_again_are_made_anew() {
     }
     caching_again(&cache, &db).await;
 }
+
+#[tokio::test]
+async fn a_value_that_could_not_be_invalidated_is_not_served_though_the_backend_is_back() {
+    let (backend, faults) = Faulty::new(Memory::new());
+    let cache = Cache::builder().backend(backend).build().await.unwrap();
+    let db = Db::default();
+    cache.scope(user(&db, 1)).await;
+    faults.set(Fault::Down);
+    cache.scope(rename(&db, 1)).await;
+    faults.heal();
+    // Before the probe has run and delivered the invalidation.
+    assert_eq!(cache.scope(user(&db, 1)).await, 1);
+}
+
+#[tokio::test]
+async fn a_writer_that_is_cancelled_while_it_invalidates_does_not_switch_the_cache_off() {
+    let (backend, faults) = Faulty::new(Memory::new());
+    let cache = Cache::builder()
+        .backend(backend)
+        .operation_timeout(DEADLINE)
+        .build()
+        .await
+        .unwrap();
+    let db = Db::default();
+    cache.scope(user(&db, 1)).await;
+    faults.set(Fault::Slow(Duration::from_millis(50)));
+    let cancelled = tokio::time::timeout(Duration::from_millis(10), cache.scope(rename(&db, 1)));
+    assert!(cancelled.await.is_err());
+    assert_eq!(cache.stats().backend.breaker_openings, 0);
+    faults.heal();
+    eventually(DEADLINE, || async { cache.scope(user(&db, 1)).await == 1 }).await;
+    assert_eq!(cache.stats().backend.breaker_openings, 0);
+}
+
+#[test]
+fn a_call_that_outlives_its_runtime_can_be_dropped() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let (backend, faults) = Faulty::new(Memory::new());
+    let cache = runtime
+        .block_on(Cache::builder().backend(backend).build())
+        .unwrap();
+    let gate = Gate::new();
+    let mut call = Box::pin(cache.scope(gated(&gate, 7)));
+    runtime.block_on(async {
+        tokio::select! {
+            _ = &mut call => unreachable!("the gate is closed"),
+            () = gate.arrived(1) => {}
+        }
+    });
+    faults.set(Fault::Hung);
+    drop(call);
+}
+
+#[tokio::test]
+async fn after_one_late_answer_a_caller_does_not_join_a_load_from_before_it() {
+    let (backend, faults) = Faulty::new(Memory::new());
+    let cache = Cache::builder().backend(backend).build().await.unwrap();
+    let gate = Arc::new(Gate::new());
+    let call = || {
+        let (cache, gate) = (cache.clone(), gate.clone());
+        tokio::spawn(async move { cache.scope(gated(&gate, 7)).await })
+    };
+    faults.set(Fault::Hung);
+    let before = call();
+    gate.arrived(1).await;
+    // Had the backend answered, it might have told of another process's invalidation. One load at a time all the same.
+    let after = call();
+    eventually(DEADLINE, || async {
+        cache.stats().function(gated::SPEC).errors >= 2
+    })
+    .await;
+    assert!(
+        !cache.stats().backend.breaker_open,
+        "two late answers are not three"
+    );
+    assert_eq!(gate.count(), 1);
+    gate.open();
+    within(before).await.unwrap();
+    within(after).await.unwrap();
+    assert_eq!(gate.count(), 2);
+}
+
+#[tokio::test]
+async fn thousands_of_keys_are_invalidated_without_taking_a_healthy_server_for_a_slow_one() {
+    let server = RedisServer::start().await;
+    let cache = on(&server.url()).await;
+    cache.ping().await.unwrap();
+    cache
+        .invalidate_all((0..20_000).map(|id| format!("user:{id}")))
+        .await
+        .unwrap();
+    assert_eq!(cache.stats().backend.breaker_openings, 0);
+}
+
+#[tokio::test]
+async fn a_peer_that_takes_everything_and_answers_nothing_is_left_for_a_new_connection() {
+    let server = RedisServer::start().await;
+    let proxy = Proxy::before(&server).await;
+    let cache = on(&proxy.url()).await;
+    let db = Db::default();
+    caching_again(&cache, &db).await;
+    let connections = proxy.accepted();
+    proxy.hang();
+    eventually(DEADLINE, || async {
+        within(cache.scope(user(&db, 1))).await;
+        proxy.accepted() > connections
+    })
+    .await;
+    proxy.cut();
+    proxy.pass();
+    caching_again(&cache, &db).await;
+}

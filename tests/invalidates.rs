@@ -668,10 +668,12 @@ mod transactions {
 
     #[tokio::test]
     async fn a_transaction_is_in_the_scope_of_its_cache() {
-        let (cache, other, db) = (in_memory().await, in_memory().await, Db::default());
-        other.scope(cache.in_transaction(item(&db, "1"))).await;
-        assert_eq!(cache.scope(there(&["1"])).await, ["1"]);
-        assert!(other.scope(there(&["1"])).await.is_empty());
+        let (cache, other) = (in_memory().await, in_memory().await);
+        cache.scope(fill(&["1"])).await;
+        other.scope(fill(&["1"])).await;
+        other.scope(cache.in_transaction(write("1"))).await;
+        assert!(cache.scope(there(&["1"])).await.is_empty());
+        assert_eq!(other.scope(there(&["1"])).await, ["1"]);
     }
 
     #[tokio::test]

@@ -327,7 +327,7 @@ async fn an_invalidation_during_a_write_keeps_its_value_out() {
 }
 
 #[tokio::test]
-async fn the_newest_version_wins_and_the_fence_outlives_value_and_invalidation() {
+async fn the_newest_version_wins_and_the_fence_outlives_value_invalidation_and_clear() {
     let server = RedisServer::start().await;
     let (redis, keys) = (connect(&server.url()).await, [key("k")]);
     let newest = u64::MAX - 1;
@@ -349,21 +349,17 @@ async fn the_newest_version_wins_and_the_fence_outlives_value_and_invalidation()
     assert_eq!(value(&redis, &keys[0]).await, Some(newest.to_string()));
     let left: i64 = server.query(cmd("PTTL").arg("{t:k}/s")).await;
     assert!(left > 24 * 60 * 60 * 1000, "{left}");
+    let put = async |version: u64| {
+        let entry = entry(&version.to_string());
+        redis.put_if_newer(&keys[0], version, entry, TTL).await
+    };
     redis.invalidate(&keys).await.unwrap();
-    assert!(
-        !redis
-            .put_if_newer(&keys[0], newest, entry("old"), TTL)
-            .await
-            .unwrap()
-    );
+    assert!(!put(newest).await.unwrap());
     assert_eq!(value(&redis, &keys[0]).await, None);
+    assert!(put(u64::MAX).await.unwrap());
     redis.clear().await.unwrap();
-    assert!(
-        redis
-            .put_if_newer(&keys[0], 1, entry("fresh start"), TTL)
-            .await
-            .unwrap()
-    );
+    assert!(!put(newest).await.unwrap());
+    assert_eq!(value(&redis, &keys[0]).await, None);
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! The one connection: how commands go over it, how its loss is noticed, how it comes back.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, Weak};
 use std::time::{Duration, Instant};
 
@@ -45,6 +45,8 @@ pub(super) struct Link {
     runtime: Handle,
     state: RwLock<State>,
     epochs: AtomicU64,
+    /// Pings in a row that were given up without an answer.
+    silent_pings: AtomicU32,
     hurry: Notify,
     pub(super) callers: Callers,
 }
@@ -54,6 +56,35 @@ struct State {
     connecting: bool,
     why_not: Arc<str>,
     needs_attention: bool,
+}
+
+/// A ping that has not been answered.
+///
+/// A peer that takes what is sent and answers nothing keeps its connection alive for ever: a proxy whose server is gone, a server that was
+/// replaced behind its balancer. After some such pings the connection is made anew.
+pub(super) struct Silence(Option<(Arc<Link>, u64)>);
+
+const SILENT_PINGS: u32 = 10;
+
+impl Silence {
+    /// An answer came, be it an error.
+    pub(super) fn broken(mut self) {
+        if let Some((link, _)) = self.0.take() {
+            link.silent_pings.store(0, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Drop for Silence {
+    fn drop(&mut self) {
+        let Some((link, epoch)) = self.0.take() else {
+            return;
+        };
+        if link.silent_pings.fetch_add(1, Ordering::Relaxed) + 1 >= SILENT_PINGS {
+            link.silent_pings.store(0, Ordering::Relaxed);
+            link.lost(epoch);
+        }
+    }
 }
 
 /// A connection with the number that tells it from the ones before it.
@@ -80,6 +111,7 @@ impl Link {
             runtime: Handle::current(),
             state: RwLock::new(state),
             epochs: AtomicU64::new(0),
+            silent_pings: AtomicU32::new(0),
             hurry: Notify::new(),
             callers: Callers::default(),
         });
@@ -202,6 +234,11 @@ impl Link {
     }
 
     /// Has the background task try now rather than after its pause.
+    /// Notices when a ping gets no answer, whether the caller waits for it or drops it.
+    pub(super) fn listen(self: &Arc<Self>) -> Silence {
+        Silence(self.live().ok().map(|live| (Arc::clone(self), live.epoch)))
+    }
+
     pub(super) fn hurry(&self) {
         self.hurry.notify_one();
     }

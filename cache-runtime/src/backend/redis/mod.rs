@@ -339,7 +339,9 @@ impl Backend for Redis {
         Box::pin(async move {
             let mut ping = Cmd::with_capacity(1, 4);
             ping.arg("PING");
+            let silence = self.link.listen();
             let answer = self.link.send(&ping).await.map(drop);
+            silence.broken();
             if answer.is_err() {
                 self.link.hurry();
             }

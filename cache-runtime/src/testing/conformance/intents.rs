@@ -26,6 +26,8 @@ suite![
     an_invalidation_overlaps_a_write_in_progress,
     a_newer_version_overlaps_a_write_in_progress,
     a_write_that_ends_after_its_expiry_overlaps_those_in_progress,
+    an_invalidation_beside_a_write_moves_the_generation,
+    clear_leaves_intents_and_fences,
 ];
 
 impl Bench {
@@ -262,4 +264,31 @@ async fn a_write_that_ends_after_its_expiry_overlaps_those_in_progress(b: Bench)
         WriteEnd::Overlapped
     );
     assert_eq!(b.get().await, None);
+}
+
+async fn an_invalidation_beside_a_write_moves_the_generation(b: Bench) {
+    b.begin().await;
+    let before = b.generation().await;
+    b.invalidate().await;
+    assert_ne!(b.generation().await, before);
+}
+
+async fn clear_leaves_intents_and_fences(b: Bench) {
+    let stored = b
+        .backend
+        .put_if_newer(&b.key, 7, b.value("seven"), LONG)
+        .await;
+    assert!(stored.expect("put_if_newer"));
+    let write = b.begin().await;
+    b.backend.clear().await.expect("clear");
+    b.generation().await;
+    assert_eq!(
+        b.end(write, Some("from before")).await,
+        WriteEnd::Overlapped
+    );
+    let stored = b
+        .backend
+        .put_if_newer(&b.key, 6, b.value("six"), LONG)
+        .await;
+    assert!(!stored.expect("put_if_newer"), "the fence is still there");
 }
