@@ -56,17 +56,18 @@ async fn a_carried_writer_that_ends_after_its_transaction_invalidates_all_the_sa
     assert_eq!(cache.scope(read(&row, 7)).await, 0);
     let late = {
         let (row, gate) = (row.clone(), gate.clone());
-        let late = async move {
+        async move {
             gate.pass().await;
             write(&row, 7, 1).await;
-        };
-        cache
-            .in_transaction(async { tokio::spawn(carry(late)) })
-            .await
+        }
     };
+    let mut spawned = None;
+    cache
+        .in_transaction(async { spawned = Some(tokio::spawn(carry(late))) })
+        .await;
     assert_eq!(cache.scope(read(&row, 7)).await, 0);
     gate.open();
-    within(late).await.unwrap();
+    within(spawned.unwrap()).await.unwrap();
     assert_eq!(cache.scope(read(&row, 7)).await, 1);
 }
 

@@ -88,7 +88,8 @@ where
     Ok(())
 }
 
-/// Runs the function so that it loads even if there is a value, and stores what it finds.
+/// Runs the function so that it loads even if there is a value, and stores what it finds. If the key is being loaded already, the
+/// result is that load's; to be sure of a later one, invalidate first.
 pub async fn refresh<F: Future>(spec: &'static Spec, call: F) -> F::Output {
     cache::enter_refresh(spec, call).await
 }

@@ -37,6 +37,10 @@
 //! It never returns an error of the cache's own, unless it is a writer that asked for `consistency = "strict"`. With the backend down,
 //! hung, slow or flushed the loader runs; such a call costs at most the operation timeout (50 ms), and once the breaker is open nothing.
 //!
+//! # Runtime
+//!
+//! The futures run on tokio, with its timers on (`enable_time`; `#[tokio::main]` has them): a load that waits renews its lease by them.
+//!
 //! # Features
 //!
 //! | feature | default | |

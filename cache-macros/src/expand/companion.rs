@@ -282,7 +282,7 @@ fn refresh_fn(function: &Function) -> TokenStream {
         .map(|param| renamed(function, param.index, param.typed))
         .unzip();
     quote_spanned! {here=>
-        /// Calls the function so that it loads even on a hit, and stores what it returns.
+        /// Calls the function so that it loads even on a hit, and stores what it returns. Shares a load that is under way.
         #vis fn refresh #generics(#(#args),*) -> impl ::core::future::Future<Output = #value> #bounds {
             ::cache_runtime::private::companion::refresh(Self::SPEC, #name #turbofish(#(#names),*))
         }

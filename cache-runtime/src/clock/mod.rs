@@ -92,8 +92,8 @@ impl fmt::Debug for Clock {
 
 /// A clock that stands still until it is moved.
 ///
-/// It governs what this process times: TTLs, leases and intents in the in-memory backend, and load times. A
-/// Redis server keeps its own time.
+/// It governs what this process times: TTLs, leases and intents in the in-memory backend, load times, and when a lease is renewed. A
+/// Redis server keeps its own time, so a load there that takes longer than its lease (5 s) loses it unless this clock is moved on.
 ///
 /// ```
 /// use std::time::Duration;
