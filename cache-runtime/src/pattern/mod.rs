@@ -3,5 +3,6 @@
 pub(crate) mod aside;
 pub(crate) mod entries;
 mod loading;
+pub(crate) mod read;
 
 pub use loading::Loading;

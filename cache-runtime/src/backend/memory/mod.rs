@@ -1,17 +1,19 @@
 //! The in-process backend: typed values in a quick_cache, leases and intents in a table beside it.
 
 mod bounds;
+mod change;
 mod state;
 
 use std::fmt;
 use std::time::Duration;
 
 use quick_cache::sync::Cache as QuickCache;
-use quick_cache::{DefaultHashBuilder, Lifecycle, OptionsBuilder};
+use quick_cache::{DefaultHashBuilder, OptionsBuilder};
 use smallvec::SmallVec;
 
 use self::bounds::{SlotWeight, Weigher};
-use self::state::{Shard, Table};
+use self::change::{Change, Evictions, Leftover};
+use self::state::Table;
 use super::{
     Backend, BackendFuture, Format, Lease, LeaseMode, SharedValue, Stored, Token, Typed, WriteEnd,
 };
@@ -196,67 +198,6 @@ impl fmt::Debug for Memory {
             .field("entries", &self.len())
             .field("weight", &self.weight())
             .finish_non_exhaustive()
-    }
-}
-
-/// What an operation took out, kept until no lock is held.
-#[derive(Default)]
-struct Leftover {
-    removed: Option<(Name, Slot)>,
-    evicted: SmallVec<[Slot; 2]>,
-}
-
-/// Collects what an insertion replaces or evicts.
-#[derive(Clone)]
-struct Evictions;
-
-impl Lifecycle<Name, Slot> for Evictions {
-    type RequestState = SmallVec<[Slot; 2]>;
-
-    fn on_evict(&self, evicted: &mut Self::RequestState, _: Name, slot: Slot) {
-        evicted.push(slot);
-    }
-}
-
-/// One key's value and state, under the lock.
-struct Change<'a> {
-    memory: &'a Memory,
-    key: &'a Key,
-    now: Moment,
-    shard: &'a mut Shard,
-    leftover: &'a mut Leftover,
-}
-
-impl Change<'_> {
-    /// The value, if it is alive. One that is not is left where it is: it is the lookup's own copy of it that must not be
-    /// dropped here, in case that it becomes the last.
-    fn lookup(&mut self) -> Option<Stored> {
-        let slot = self.memory.values.get(self.key.as_bytes())?;
-        if self.memory.clock.has_come(slot.deadline) {
-            self.leftover.evicted.push(slot);
-            return None;
-        }
-        Some(Stored::Typed(slot.into_typed()))
-    }
-
-    fn remove_value(&mut self) {
-        self.leftover.removed = self.memory.values.remove(self.key.as_bytes());
-    }
-
-    fn store(&mut self, typed: Typed, ttl: Duration) {
-        let weight = self.memory.weigher.weigh(self.key, &*typed.value);
-        let load_time = u32::try_from(typed.load_time.as_micros()).unwrap_or(u32::MAX);
-        let slot = Slot {
-            deadline: self.now.after(ttl),
-            value: typed.value,
-            weight,
-            load_time,
-        };
-        self.memory.values.insert_with_lifecycle(
-            Name::from_slice(self.key.as_bytes()),
-            slot,
-            &mut self.leftover.evicted,
-        );
     }
 }
 
