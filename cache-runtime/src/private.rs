@@ -4,9 +4,8 @@ pub use crate::cache::Cache;
 pub use crate::error::Error;
 pub use crate::invalidation::{Keys, StrictError, refusal, write, write_strict};
 pub use crate::key::{Key, KeyElements, KeyPart, KeyWriter};
-pub use crate::pattern::Loading;
 pub use crate::pattern::entries::CacheValue;
-pub use crate::pattern::read::{Answer, Hit, read};
+pub use crate::pattern::read::{finish, read};
 pub use crate::shape::{IntoOutput, Kept, Probe, Shape};
 pub use crate::spec::{CodecKind, Consistency, Spec, Stampede, WriterSpec};
 

@@ -11,13 +11,12 @@ use crate::model::Cached;
 pub(crate) fn cached(model: &Cached, function: &Function) -> TokenStream {
     let here = Span::mixed_site();
     let at = value_span(function);
-    let [body_var, cache_var, key_var, shape_var, answer, load] = [
+    let [body_var, cache_var, key_var, shape_var, answer] = [
         "__cache_body",
         "__cache",
         "__cache_key",
         "__cache_shape",
         "__cache_answer",
-        "__cache_load",
     ]
     .map(|name| local_at(name, at));
     let spec = if model.companion {
@@ -39,14 +38,8 @@ pub(crate) fn cached(model: &Cached, function: &Function) -> TokenStream {
             let #shape_var = #shape;
             ::cache_runtime::private::read(#spec, #cache_var, #key_var, #shape_var)
         };
-        match #answer.await {
-            ::cache_runtime::private::Answer::Hit(#load) => ::cache_runtime::private::Hit::output(#load),
-            ::cache_runtime::private::Answer::Ready(#load) => #load,
-            ::cache_runtime::private::Answer::Load(#load) => {
-                let #body_var = ::core::pin::pin!(#body);
-                ::cache_runtime::private::Loading::run(#load, #body_var).await
-            }
-        }
+        let #body_var = ::core::pin::pin!(#body);
+        ::cache_runtime::private::finish(#answer, #body_var).await
     };
     let function_tokens = with_body(function, &calls);
     let companion = model

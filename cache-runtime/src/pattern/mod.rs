@@ -4,5 +4,3 @@ pub(crate) mod aside;
 pub(crate) mod entries;
 mod loading;
 pub(crate) mod read;
-
-pub use loading::Loading;

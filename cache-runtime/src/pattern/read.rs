@@ -115,6 +115,24 @@ where
     )))
 }
 
+/// Does what the answer says: hands the result on, or runs the body for it.
+///
+/// The body is borrowed, so that a function which is called in a loop of others needs little more stack than without a cache, and it
+/// is made after the look-up, so that the key has been written before the body takes the arguments.
+#[inline]
+pub async fn finish<S, F>(reading: impl Future<Output = Answer<S>>, body: Pin<&mut F>) -> S::Output
+where
+    S: Shape,
+    S::Value: CacheValue,
+    F: Future<Output = S::Output>,
+{
+    match reading.await {
+        Answer::Hit(hit) => hit.output(),
+        Answer::Ready(output) => output,
+        Answer::Load(load) => load.run(body).await,
+    }
+}
+
 /// The answer, or the future of it.
 enum Reading<S, F> {
     Now(Option<Hit<S>>),
