@@ -16,7 +16,7 @@ pub(crate) use installed::Current;
 
 use crate::clock::Clock;
 use crate::error::Error;
-use crate::guard::{Delivery, Guarded};
+use crate::guard::{Delivery, Guarded, without_timers};
 use crate::invalidation;
 use crate::key::Key;
 use crate::observe::{BackendStats, FunctionStats, Functions, Stats};
@@ -196,12 +196,14 @@ impl Inner {
     pub(crate) fn detached(work: impl Future<Output = ()> + Send + 'static) {
         let mut work = Box::pin(work);
         let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
-        if work.as_mut().poll(&mut cx).is_pending()
-            && let Ok(runtime) = tokio::runtime::Handle::try_current()
-        {
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            // Dropped after one poll if it has to wait; an invalidation among it keeps its keys then.
+            let _ = without_timers(|| work.as_mut().poll(&mut cx));
+            return;
+        };
+        if work.as_mut().poll(&mut cx).is_pending() {
             runtime.spawn(work);
         }
-        // Without a runtime the future is dropped here; an invalidation among it keeps its keys then.
     }
 }
 

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-pub(crate) use self::budget::Budget;
+pub(crate) use self::budget::{Budget, without_timers};
 
 use self::backlog::{Backlog, Due};
 use self::breaker::Breaker;
