@@ -63,5 +63,4 @@ scripts! {
     END_WRITE = "end_write.lua";
     PUT_IF_NEWER = "put_if_newer.lua";
     WAIT = "wait.lua";
-    FORGET = "forget.lua";
 }

@@ -35,7 +35,7 @@ async fn pass(link: &Arc<Link>, names: &Names) -> Result<(), BackendError> {
         entries.sort_unstable();
         entries.dedup();
         link.run_on_all(
-            &scripts::FORGET,
+            &scripts::INVALIDATE,
             entries
                 .iter()
                 .map(|(value, state)| [&value[..], &state[..]]),
