@@ -3,25 +3,19 @@
 use std::pin::Pin;
 use std::time::Duration;
 
-use crate::cache::{self, Cache, Current};
+use crate::cache::{self, Cache};
 use crate::error::{CodecError, Error};
 use crate::key::Key;
 use crate::pattern::entries::{self, CacheValue};
 use crate::shape::{IntoOutput, Outcome, Shape};
 use crate::spec::{CodecKind, Spec};
 
-fn cache_for(given: Option<Cache>) -> Cache {
-    given
-        .map_or_else(|| cache::place(None).cache, Current::Own)
-        .into_owned()
-}
-
 /// An invalidation under way.
 pub type Invalidation = Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>;
 
 /// Removes the entry. Boxed, because a named type costs every function that is compiled less than one of its own.
 pub fn invalidate(given: Option<Cache>, key: Key) -> Invalidation {
-    Box::pin(async move { cache_for(given).invalidate(key).await })
+    Box::pin(async move { cache::resolve(given).invalidate(key).await })
 }
 
 /// What the call would return if it were a hit. Loads nothing, and counts neither a hit nor a miss.
@@ -35,7 +29,7 @@ where
     S: Shape,
     S::Value: CacheValue,
 {
-    let cache = cache_for(given);
+    let cache = cache::resolve(given);
     let inner = &cache.inner;
     let stored = match inner.guarded.get_now(&key) {
         Some(local) => local,
@@ -63,7 +57,7 @@ where
     S::Value: CacheValue,
     V: IntoOutput<S::Output>,
 {
-    let cache = cache_for(given);
+    let cache = cache::resolve(given);
     let inner = &cache.inner;
     // `None` and `Err` are never stored: what is there goes.
     let Outcome::Value(value) = shape.open(value.into_output()) else {

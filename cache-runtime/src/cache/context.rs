@@ -65,6 +65,11 @@ pub(crate) fn place(spec: Option<&'static Spec>) -> Place {
         })
 }
 
+/// The cache that was given, or the one of the place.
+pub(crate) fn resolve(given: Option<Cache>) -> Cache {
+    given.unwrap_or_else(|| place(None).cache.into_owned())
+}
+
 /// The transaction that the task is in.
 pub(crate) fn transaction() -> Option<Arc<Transaction>> {
     CONTEXT

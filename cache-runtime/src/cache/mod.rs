@@ -11,7 +11,7 @@ use std::time::Duration;
 
 pub use builder::{CacheBuilder, Ttl};
 pub use context::carry;
-pub(crate) use context::{Place, enter_refresh, enter_transaction, place, transaction};
+pub(crate) use context::{Place, enter_refresh, enter_transaction, place, resolve, transaction};
 pub(crate) use installed::Current;
 
 use crate::clock::Clock;

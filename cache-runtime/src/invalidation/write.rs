@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 
 use super::transaction::{Intent, Transaction};
 use crate::backend::Token;
-use crate::cache::{self, Cache, Current, Inner};
+use crate::cache::{self, Cache, Inner};
 use crate::error::Error;
 use crate::guard::Delivery;
 use crate::key::Key;
@@ -91,7 +91,7 @@ impl Owed {
         let transaction = cache::transaction();
         // Noted before the body runs: what the transaction reads after this must not come from the cache.
         let owed = Self {
-            cache: cache_for(given),
+            cache: cache::resolve(given),
             transaction,
             keys,
             only_ok: spec.is_only_ok(),
@@ -134,12 +134,6 @@ impl Drop for Owed {
     }
 }
 
-fn cache_for(given: Option<Cache>) -> Cache {
-    given
-        .map_or_else(|| cache::place(None).cache, Current::Own)
-        .into_owned()
-}
-
 /// A writer's caller is not told: its write is done, and the invalidation will be.
 pub(super) fn report(delivery: Delivery) {
     if let Delivery::Kept(error) = delivery {
@@ -173,7 +167,7 @@ where
     S: Shape,
     F: Future<Output = S::Output>,
 {
-    let cache = cache_for(given);
+    let cache = cache::resolve(given);
     keys.dedup();
     let transaction = cache::transaction();
     let intents = match announce(&cache, &keys).await {
