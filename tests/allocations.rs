@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use allocation_counter::measure;
-use cache_runtime::cached;
+use cache_runtime::{Error, cached};
 use tests::in_memory;
 
 #[cached(key = "shared:<id>", ttl = 60)]
@@ -26,6 +26,26 @@ async fn number(id: u64) -> u64 {
 #[cached(key = "owned:<id>")]
 async fn owned(id: u64) -> String {
     format!("number {id}")
+}
+
+#[cached(
+    key = "kept:<name>:<ids>",
+    ttl = 60,
+    stampede = "swr",
+    refresh_after = 30
+)]
+async fn refreshed(name: &str, ids: &[u64]) -> Arc<String> {
+    Arc::new(format!("{name} {ids:?}"))
+}
+
+#[cached(key = "limited:<name>", ttl = 60, timeout = 60, stale_if_error = 60)]
+async fn limited(name: &str) -> Result<Arc<String>, Error> {
+    Ok(Arc::new(name.to_owned()))
+}
+
+#[cached(key = "none:<id>", ttl = 60, negative_ttl = 60)]
+async fn none(id: u64) -> Option<Arc<String>> {
+    (id == 0).then(Arc::default)
 }
 
 /// The output of a future that does not have to wait.
@@ -56,17 +76,35 @@ fn of_hits() {
         "an Arc in Option and Result"
     );
     assert_eq!(allocations(|| now(number(42))), 0, "a value without a heap");
+    assert_eq!(allocations(|| now(none(42))), 0, "an absence");
     // The value's own clone is its one allocation; and it shows that the counter counts.
     assert_eq!(allocations(|| now(owned(42))), 1000, "a String");
+}
+
+/// What a load in the background would need for itself is not copied for a hit that starts none.
+async fn of_hits_of_functions_with_a_background() {
+    let (name, ids) = ("a name of some length", [1, 2]);
+    refreshed(name, &ids).await;
+    let hits = allocations(|| now(refreshed(name, &ids)));
+    assert_eq!(hits, 0, "fresh, though it could be refreshed");
+    limited(name).await.unwrap();
+    let hits = allocations(|| now(limited(name)));
+    assert_eq!(hits, 0, "within a timeout");
 }
 
 #[tokio::test]
 async fn a_hit_on_an_arc_allocates_nothing_in_a_scope() {
     let cache = in_memory().await;
-    cache.scope(async { of_hits() }).await;
+    cache
+        .scope(async {
+            of_hits();
+            of_hits_of_functions_with_a_background().await;
+        })
+        .await;
 }
 
 #[tokio::test]
 async fn a_hit_on_an_arc_allocates_nothing_on_the_cache_of_the_process() {
     of_hits();
+    of_hits_of_functions_with_a_background().await;
 }

@@ -1,12 +1,14 @@
 //! The conformance suite on the backends that come with the crate, and on some that break the contract.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::slice;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use cache_runtime::Key;
 use cache_runtime::backend::redis::Redis;
 use cache_runtime::backend::{
-    Backend, BackendFuture, Format, Lease, LeaseMode, Memory, Stored, Token, WriteEnd,
+    Ask, Backend, BackendFuture, Fill, Format, HeldLease, Lease, LeaseMode, Life, Memory, Stored,
+    Token, WriteEnd,
 };
 use cache_runtime::testing::{Faulty, conformance};
 use tests::RedisServer;
@@ -92,9 +94,27 @@ enum Flaw {
     NeverRenews,
     RefusesARefresh,
     DoesNotClear,
+    KnowsNoAge,
+    KeepsTheFirstAge,
+    LeaseHitsAreNew,
+    ForgetsAtTheTtl,
+    TakesAnyValueForTheMarked,
+    HidesAMarkedValue,
+    HitsAMarkedValue,
+    RefusesAMarkThatIsGone,
+    GrantsAMarkTwice,
+    SkipsGaps,
+    GivesDuplicatesOnce,
+    LeasesAllOrNone,
+    MissesManyHits,
+    StopsAtALostLease,
+    FillsManyWithoutLeases,
+    RenewsAllOrNone,
+    ReleasesManyForAnybody,
+    ReleasesTheFirstOnly,
 }
 
-const FLAWS: [Flaw; 14] = [
+const FLAWS: [Flaw; 32] = [
     Flaw::FillsWithoutItsLease,
     Flaw::KeepsTheLeaseOnInvalidate,
     Flaw::KeepsTheValueOnInvalidate,
@@ -109,6 +129,24 @@ const FLAWS: [Flaw; 14] = [
     Flaw::NeverRenews,
     Flaw::RefusesARefresh,
     Flaw::DoesNotClear,
+    Flaw::KnowsNoAge,
+    Flaw::KeepsTheFirstAge,
+    Flaw::LeaseHitsAreNew,
+    Flaw::ForgetsAtTheTtl,
+    Flaw::TakesAnyValueForTheMarked,
+    Flaw::HidesAMarkedValue,
+    Flaw::HitsAMarkedValue,
+    Flaw::RefusesAMarkThatIsGone,
+    Flaw::GrantsAMarkTwice,
+    Flaw::SkipsGaps,
+    Flaw::GivesDuplicatesOnce,
+    Flaw::LeasesAllOrNone,
+    Flaw::MissesManyHits,
+    Flaw::StopsAtALostLease,
+    Flaw::FillsManyWithoutLeases,
+    Flaw::RenewsAllOrNone,
+    Flaw::ReleasesManyForAnybody,
+    Flaw::ReleasesTheFirstOnly,
 ];
 
 /// A sound backend but for one flaw.
@@ -117,7 +155,9 @@ struct Flawed {
     inner: Memory,
     flaw: Flaw,
     /// The last lease granted, whoever asks.
-    last: std::sync::Mutex<Option<Token>>,
+    last: Mutex<Option<Token>>,
+    /// When a value was first asked for.
+    born: Mutex<Option<Instant>>,
 }
 
 impl Flawed {
@@ -130,6 +170,41 @@ impl Flawed {
             ttl / 2
         } else {
             ttl
+        }
+    }
+
+    /// What becomes of a value that is asked for.
+    fn found(&self, found: Option<Stored>, by_lease: bool) -> Option<Stored> {
+        let Some(Stored::Typed(mut typed)) = found else {
+            return found;
+        };
+        let (ttl, age) = (typed.life.ttl(), typed.life.age());
+        if self.is(Flaw::ForgetsAtTheTtl) && age >= ttl {
+            return None;
+        }
+        if self.is(Flaw::KnowsNoAge) || self.is(Flaw::LeaseHitsAreNew) && by_lease {
+            typed.life = Life::new(ttl);
+        }
+        if self.is(Flaw::KeepsTheFirstAge) {
+            let born = *self.born.lock().unwrap().get_or_insert_with(Instant::now);
+            typed.life = Life::new(ttl).aged(born.elapsed());
+        }
+        Some(Stored::Typed(typed))
+    }
+
+    /// What becomes of the question for a lease.
+    async fn mode(&self, key: &Key, mode: LeaseMode) -> LeaseMode {
+        let LeaseMode::IfStill(_) = mode else {
+            return match mode {
+                LeaseMode::Refresh if self.is(Flaw::RefusesARefresh) => LeaseMode::IfMissing,
+                mode => mode,
+            };
+        };
+        let is_gone = self.inner.get(key).await.unwrap().is_none();
+        match self.flaw {
+            Flaw::TakesAnyValueForTheMarked => LeaseMode::Refresh,
+            Flaw::HitsAMarkedValue if !is_gone => LeaseMode::IfMissing,
+            _ => mode,
         }
     }
 
@@ -148,7 +223,25 @@ impl Backend for Flawed {
     }
 
     fn get<'a>(&'a self, key: &'a Key) -> BackendFuture<'a, Option<Stored>> {
-        self.inner.get(key)
+        Box::pin(async move { Ok(self.found(self.inner.get(key).await?, false)) })
+    }
+
+    fn get_many<'a>(&'a self, keys: &'a [Key]) -> BackendFuture<'a, Vec<Option<Stored>>> {
+        Box::pin(async move {
+            let mut found = self.inner.get_many(keys).await?;
+            match self.flaw {
+                Flaw::SkipsGaps => found.retain(Option::is_some),
+                Flaw::GivesDuplicatesOnce => {
+                    for at in 0..keys.len() {
+                        if keys[..at].contains(&keys[at]) {
+                            found[at] = None;
+                        }
+                    }
+                }
+                _ => {}
+            }
+            Ok(found)
+        })
     }
 
     fn lease<'a>(
@@ -159,12 +252,28 @@ impl Backend for Flawed {
         mode: LeaseMode,
     ) -> BackendFuture<'a, Lease> {
         Box::pin(async move {
-            let mode = if self.is(Flaw::RefusesARefresh) {
-                LeaseMode::IfMissing
-            } else {
-                mode
-            };
+            let marked = matches!(mode, LeaseMode::IfStill(_));
+            let mode = self.mode(key, mode).await;
             match self.inner.lease(key, token, ttl, mode).await? {
+                Lease::Granted if marked && self.is(Flaw::HidesAMarkedValue) => {
+                    self.inner.invalidate(slice::from_ref(key)).await?;
+                    self.inner
+                        .lease(key, token, ttl, LeaseMode::IfMissing)
+                        .await
+                }
+                Lease::Granted
+                    if marked
+                        && self.is(Flaw::RefusesAMarkThatIsGone)
+                        && self.inner.get(key).await?.is_none() =>
+                {
+                    self.inner.release(key, token).await?;
+                    Ok(Lease::Busy(token))
+                }
+                Lease::Busy(_) if marked && self.is(Flaw::GrantsAMarkTwice) => Ok(Lease::Granted),
+                Lease::Hit(stored) => match self.found(Some(stored), true) {
+                    Some(stored) => Ok(Lease::Hit(stored)),
+                    None => Ok(Lease::Granted),
+                },
                 Lease::Bypass(_) if self.is(Flaw::GrantsBesideAWrite) => Ok(Lease::Granted),
                 Lease::Granted => {
                     *self.last.lock().unwrap() = Some(token);
@@ -205,6 +314,79 @@ impl Backend for Flawed {
             token
         };
         self.inner.release(key, token)
+    }
+
+    fn lease_many<'a>(&'a self, asks: &'a [Ask], ttl: Duration) -> BackendFuture<'a, Vec<Lease>> {
+        Box::pin(async move {
+            let mut answers = Vec::new();
+            for ask in asks {
+                let mode = match self.flaw {
+                    Flaw::MissesManyHits => LeaseMode::Refresh,
+                    _ => ask.mode,
+                };
+                answers.push(self.lease(&ask.key, ask.token, ttl, mode).await?);
+            }
+            let refused = answers
+                .iter()
+                .find(|answer| !matches!(answer, Lease::Granted));
+            if let (Flaw::LeasesAllOrNone, Some(refused)) = (self.flaw, refused.cloned()) {
+                answers.fill(refused);
+            }
+            Ok(answers)
+        })
+    }
+
+    fn renew_many<'a>(
+        &'a self,
+        held: &'a [HeldLease],
+        ttl: Duration,
+    ) -> BackendFuture<'a, Vec<bool>> {
+        Box::pin(async move {
+            let mut stand = self.inner.renew_many(held, ttl).await?;
+            if self.is(Flaw::NeverRenews)
+                || self.is(Flaw::RenewsAllOrNone) && stand.contains(&false)
+            {
+                stand.fill(false);
+            }
+            Ok(stand)
+        })
+    }
+
+    fn fill_many(&self, fills: Vec<Fill>) -> BackendFuture<'_, Vec<bool>> {
+        Box::pin(async move {
+            let mut stored = Vec::new();
+            for fill in fills {
+                let Fill {
+                    key,
+                    token,
+                    value,
+                    keep,
+                } = fill;
+                if self.is(Flaw::StopsAtALostLease) && stored.contains(&false) {
+                    stored.push(false);
+                } else if self.is(Flaw::FillsManyWithoutLeases) {
+                    stored.push(self.inner.put(&key, value, keep).await?);
+                } else {
+                    stored.push(self.fill(&key, token, value, keep).await?);
+                }
+            }
+            Ok(stored)
+        })
+    }
+
+    fn release_many<'a>(&'a self, held: &'a [HeldLease]) -> BackendFuture<'a, ()> {
+        Box::pin(async move {
+            match self.flaw {
+                Flaw::ReleasesManyForAnybody => {
+                    let keys: Vec<_> = held.iter().map(|(key, _)| key.clone()).collect();
+                    self.inner.invalidate(&keys).await
+                }
+                Flaw::ReleasesTheFirstOnly => {
+                    self.inner.release_many(&held[..held.len().min(1)]).await
+                }
+                _ => self.inner.release_many(held).await,
+            }
+        })
     }
 
     fn invalidate<'a>(&'a self, keys: &'a [Key]) -> BackendFuture<'a, ()> {
@@ -313,7 +495,8 @@ async fn each_way_to_break_the_contract_fails_a_case() {
             let backend = Flawed {
                 inner: Memory::new(),
                 flaw,
-                last: std::sync::Mutex::default(),
+                last: Mutex::default(),
+                born: Mutex::default(),
             };
             found |= tokio::spawn(async move { case.run(Arc::new(backend)).await })
                 .await

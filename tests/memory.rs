@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock, mpsc};
 use std::task::{Context, Waker};
 use std::time::Duration;
 
-use cache_runtime::backend::{Backend, Memory, Stored, Typed};
+use cache_runtime::backend::{Backend, Life, Memory, Stored, Typed};
 use cache_runtime::{Cache, Key, ManualClock, cached};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tests::{DEADLINE, in_memory};
@@ -17,7 +17,7 @@ const TTL: Duration = Duration::from_secs(60);
 fn typed(text: &str) -> Stored {
     Stored::Typed(Typed {
         value: Arc::new(text.to_owned()),
-        load_time: Duration::ZERO,
+        life: Life::new(Duration::from_secs(600)),
     })
 }
 

@@ -1,5 +1,5 @@
 //! Where other cache crates fail: one test a row, named for what ours does. What has a test of its own elsewhere is not here
-//! twice; see `stampede.rs` (cold keys, slow loads, recursion, dropped and panicking leaders, failing loaders), `consistency.rs`
+//! twice; see `stampede.rs` (cold keys, slow loads, recursion), `leaders.rs` (dropped and panicking leaders), `failing_loads.rs`, `consistency.rs`
 //! (late fills, tokens), `failing_open.rs` (servers away), `cached.rs` (names, aliases), `keys.rs` and `codecs.rs`.
 
 use std::sync::Arc;

@@ -27,8 +27,16 @@ pub(crate) enum Value {
 impl Arg {
     /// The value, if it is a literal.
     pub(crate) fn literal(&self) -> Option<&Lit> {
-        match &self.value {
-            Value::Expr(Expr::Lit(ExprLit { lit, attrs })) if attrs.is_empty() => Some(lit),
+        let Value::Expr(expr) = &self.value else {
+            return None;
+        };
+        let mut expr = expr;
+        // A literal that a `macro_rules` macro hands on comes in a group without delimiters.
+        while let Expr::Group(group) = expr {
+            expr = &group.expr;
+        }
+        match expr {
+            Expr::Lit(ExprLit { lit, attrs }) if attrs.is_empty() => Some(lit),
             _ => None,
         }
     }

@@ -7,7 +7,7 @@ use syn::parse::{Parse, ParseStream, Parser};
 use syn::visit::Visit;
 use syn::{
     Attribute, FnArg, GenericParam, Ident, Pat, PatIdent, ReturnType, Signature, Token, Type,
-    Visibility,
+    TypeReference, Visibility,
 };
 
 /// A function with its body unparsed: whatever the compiler accepts there, the macros pass on.
@@ -31,12 +31,22 @@ pub(crate) struct Param<'f> {
     pub(crate) index: usize,
     pub(crate) typed: &'f syn::PatType,
     pub(crate) names: Vec<&'f Ident>,
+    /// The same with how they are bound.
+    pub(crate) bindings: Vec<&'f PatIdent>,
 }
 
-impl Param<'_> {
+impl<'f> Param<'f> {
     /// Whether the parameter is one plain name rather than a pattern.
     pub(crate) fn is_plain(&self) -> bool {
-        matches!(&*self.typed.pat, Pat::Ident(PatIdent { subpat: None, .. }))
+        self.plain().is_some()
+    }
+
+    /// The one plain name.
+    pub(crate) fn plain(&self) -> Option<&'f PatIdent> {
+        match &*self.typed.pat {
+            Pat::Ident(pat) if pat.subpat.is_none() => Some(pat),
+            _ => None,
+        }
     }
 }
 
@@ -48,11 +58,15 @@ impl Function {
             .iter()
             .enumerate()
             .filter_map(|(index, input)| match input {
-                FnArg::Typed(typed) => Some(Param {
-                    index,
-                    typed,
-                    names: names_in(&typed.pat),
-                }),
+                FnArg::Typed(typed) => {
+                    let bindings = bindings(&typed.pat);
+                    Some(Param {
+                        index,
+                        typed,
+                        names: bindings.iter().map(|pat| &pat.ident).collect(),
+                        bindings,
+                    })
+                }
                 FnArg::Receiver(_) => None,
             })
             .collect()
@@ -74,6 +88,14 @@ impl Function {
     /// The const generics.
     pub(crate) fn consts(&self) -> impl Iterator<Item = &Ident> {
         self.sig.generics.const_params().map(|param| &param.ident)
+    }
+
+    /// The body's tokens, without its braces.
+    pub(crate) fn statements(&self) -> TokenStream {
+        self.body
+            .as_ref()
+            .map(|body| body.block.stream())
+            .unwrap_or_default()
     }
 
     /// The type parameters.
@@ -183,18 +205,18 @@ pub(crate) fn keyword(item: &TokenStream) -> Span {
 }
 
 /// The variables that a pattern binds.
-fn names_in(pat: &Pat) -> Vec<&Ident> {
+fn bindings(pat: &Pat) -> Vec<&PatIdent> {
     #[derive(Default)]
-    struct Names<'p>(Vec<&'p Ident>);
-    impl<'p> Visit<'p> for Names<'p> {
+    struct Bindings<'p>(Vec<&'p PatIdent>);
+    impl<'p> Visit<'p> for Bindings<'p> {
         fn visit_pat_ident(&mut self, pat: &'p PatIdent) {
-            self.0.push(&pat.ident);
+            self.0.push(pat);
             syn::visit::visit_pat_ident(self, pat);
         }
     }
-    let mut names = Names::default();
-    names.visit_pat(pat);
-    names.0
+    let mut bindings = Bindings::default();
+    bindings.visit_pat(pat);
+    bindings.0
 }
 
 /// Whether `Self` occurs, other than in an `impl` or `trait` inside the body, which has a `Self` of its own.
@@ -217,13 +239,26 @@ fn mentions_self(tokens: TokenStream) -> bool {
     false
 }
 
-/// Whether one of the names occurs among the tokens.
-pub(crate) fn mentions(tokens: TokenStream, name: &Ident) -> bool {
-    tokens.into_iter().any(|token| match token {
-        TokenTree::Ident(ident) => ident == *name,
-        TokenTree::Group(group) => mentions(group.stream(), name),
-        _ => false,
-    })
+/// The type without the parentheses and invisible groups around it.
+pub(crate) fn bare(mut ty: &Type) -> &Type {
+    loop {
+        ty = match ty {
+            Type::Group(group) => &group.elem,
+            Type::Paren(paren) => &paren.elem,
+            ty => return ty,
+        };
+    }
+}
+
+/// The reference that the type is, unless it is one for ever.
+pub(crate) fn borrow(ty: &Type) -> Option<&TypeReference> {
+    match bare(ty) {
+        Type::Reference(reference) => Some(reference).filter(|reference| {
+            let lifetime = reference.lifetime.as_ref();
+            lifetime.is_none_or(|lifetime| lifetime.ident != "static")
+        }),
+        _ => None,
+    }
 }
 
 /// Whether `impl Trait` occurs in the type.

@@ -4,6 +4,7 @@
 //! annotation into a static description and one call of the runtime; they hold no caching logic.
 
 mod args;
+mod body;
 mod diagnostics;
 mod duration;
 mod expand;
@@ -32,9 +33,12 @@ use quote::quote;
 /// }
 /// ```
 ///
-/// `Ok` and `Some` are taken off by type, so that a type alias works as well; what is inside them is stored, and `Err` and
-/// `None` never are. The value has to be `Clone`, `Serialize`, `DeserializeOwned`, `Send`, `Sync` and `'static`. An `Arc` is
+/// `Ok` and `Some` are taken off by type, so that a type alias works as well; what is inside them is stored. `Err` never is, and
+/// `None` only with [`negative_ttl`](#negative_ttl). The value has to be `Clone`, `Serialize`, `DeserializeOwned`, `Send`, `Sync` and `'static`. An `Arc` is
 /// stored and handed out as it is. A cache that is away, hung or full never makes the function fail: its body runs.
+///
+/// When a load fails, the callers that wait for it get a copy of its error if the error type is `Clone`. If it is not, the next of
+/// them loads: each caller runs at most one load itself, and none waits for more than the time of three.
 ///
 /// # Which functions
 ///
@@ -68,6 +72,44 @@ use quote::quote;
 /// # }
 /// ```
 ///
+/// # Batches
+///
+/// With `<ids[]>` in its template a function loads a list of elements, each with an entry of its own:
+///
+/// ```
+/// # use std::collections::HashMap;
+/// # use cache_runtime::cached;
+/// # struct Db;
+/// # #[derive(Clone, serde::Serialize, serde::Deserialize)] struct User { id: u64 }
+/// # #[derive(Clone, Debug)] struct DbError;
+/// #[cached(key = "user:<ids[]>", negative_ttl = "10s")]
+/// async fn load_users(db: &Db, ids: &[u64]) -> Result<HashMap<u64, User>, DbError> {
+///     // `ids` are those that are missing.
+///     # let _ = db;
+///     Ok(ids.iter().map(|&id| (id, User { id })).collect())
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let users = load_users(&Db, &[1, 2, 3]).await.unwrap();
+/// assert_eq!(users.len(), 3);
+/// assert_eq!(load_users::keys(&[1, 2])[1].as_str(), "user:2");
+/// load_users::invalidate(&[1, 2]).await?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// All elements are looked up at once, the body is called with those that are missing, and what it returns is stored in one round trip,
+/// each element under a lease of its own. Elements that another caller is loading are awaited rather than loaded twice, and then the body
+/// may run once more for those that did not come of it; an element that is given twice is loaded once. The entries are shared with a single loader of the
+/// same template, here `key = "user:<id>"`, whose writers invalidate both.
+///
+/// The list is an argument of its own: a slice, `Vec`, `VecDeque`, `BTreeSet` or `HashSet`, by reference or not. `<ids[].tenant>:<ids[].id>`
+/// names parts of an element; the other arguments stand in the template as ever. The function returns a `HashMap` or `BTreeMap` by element
+/// (for `&[&str]` by `String`), or, for a slice, `Vec` or `VecDeque`, a `Vec<Option<T>>` in the order of the list, by itself or in a `Result`. What a map leaves out, or
+/// is `None`, is cached as [`negative_ttl`](#negative_ttl) says. Arguments that are not references have to be `Clone`, and the receiver is `&self`.
+/// `stampede` is `"lock"` or `"none"`, and there is no `timeout`. The companion has `keys` for `key`, and no `peek` and `put`.
+///
 /// # Arguments
 ///
 /// ## `key`
@@ -91,7 +133,7 @@ use quote::quote;
 /// ```
 ///
 /// Each value has to be a `KeyPart`: integers, strings, `bool`, addresses, options, lists and tuples of those are.
-/// A float or a struct is an error that says what to do.
+/// A float or a struct is an error that says what to do. `<ids[]>` makes a [batch loader](#batches).
 ///
 /// ## `skip`
 ///
@@ -124,6 +166,64 @@ use quote::quote;
 /// assert_eq!(rates::SPEC.ttl().map(|ttl| ttl.as_secs()), Some(5400));
 /// ```
 ///
+/// ## `ttl_with`
+///
+/// The path of a `fn(&T) -> Option<Duration>` that takes the TTL from each value, in place of `ttl`. `None`: the value is returned and not
+/// stored. At worst a value is stale for as long as the function said of it.
+///
+/// ```
+/// # use std::time::Duration;
+/// # use cache_runtime::cached;
+/// # #[derive(Clone, serde::Serialize, serde::Deserialize)] struct Token { text: String, valid_s: u64 }
+/// fn until_it_ends(token: &Token) -> Option<Duration> {
+///     (token.valid_s > 10).then(|| Duration::from_secs(token.valid_s - 10))
+/// }
+///
+/// #[cached(key = "token:<user>", ttl_with = until_it_ends)]
+/// async fn token(user: u64) -> Result<Token, String> {
+///     Ok(Token { text: user.to_string(), valid_s: 5 })
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// token(1).await.unwrap();
+/// assert!(token::peek(1).await.is_none()); // too short to be stored
+/// # }
+/// ```
+///
+/// ## `jitter`
+///
+/// A percentage from `"0%"`, the default, to `"99%"`: each TTL, and `refresh_after` with it, is shortened by a random part of itself up to
+/// that share, so that entries which were stored together do not expire together. It is never lengthened: nothing is stale for longer.
+///
+/// ```
+/// # use cache_runtime::cached;
+/// #[cached(key = "city:<id>", ttl = "1h", jitter = "10%")] // from 54 to 60 minutes
+/// async fn city(id: u64) -> String {
+///     id.to_string()
+/// }
+/// assert_eq!(city::SPEC.jitter_share(), 0.1);
+/// ```
+///
+/// ## `negative_ttl`
+///
+/// How long `None` is cached, as a duration like `ttl`; by default it is not cached at all. For functions that return `Option<T>` or
+/// `Result<Option<T>, E>`, and for batches. At worst what has come into being without an invalidation is not seen for that long.
+///
+/// ```
+/// # use cache_runtime::cached;
+/// #[cached(key = "nick:<name>", negative_ttl = "10s")]
+/// async fn nick(name: &str) -> Result<Option<String>, String> {
+///     Ok(name.split_once(' ').map(|(first, _)| first.to_owned()))
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// assert_eq!(nick("Ada").await, Ok(None));
+/// assert_eq!(nick::peek("Ada").await, Some(Ok(None))); // a hit
+/// # }
+/// ```
+///
 /// ## `pattern`
 ///
 /// `"aside"`, the default: look the key up, and on a miss run the body, store its result and return it.
@@ -138,9 +238,17 @@ use quote::quote;
 ///
 /// ## `stampede`
 ///
-/// What happens when many callers miss one key at once. `"lock"`, the default: one of them loads and the others wait for it, in this
-/// process and across processes; if the one that loads fails, panics or dies, another takes over, at worst when its lease
-/// expires (5 s by default). `"none"`: each of them loads, for loaders so cheap that waiting costs more.
+/// What happens when many callers want one key at once, and when its value grows old; modes are joined by `+`:
+///
+/// | mode | |
+/// | --- | --- |
+/// | `"lock"`, the default | one caller loads and the others wait for it, in this process and across processes; if it fails, panics or dies, another takes over, at worst when its lease expires (5 s by default) |
+/// | `"early"` | a hit loads anew before the value expires, the likelier the closer that is; see [`beta`](#beta) |
+/// | `"lock+early"` | of the hits that would load, one does, and the others are served the value, which is still good |
+/// | `"swr"` | past [`refresh_after`](#refresh_after) the value is served while one load in the background replaces it |
+/// | `"none"`, alone | each caller that misses loads, for loaders so cheap that waiting costs more |
+///
+/// A key without a value is loaded by one caller at a time in every mode but `"none"`. No mode serves a value past its TTL.
 ///
 /// ```
 /// # use cache_runtime::cached;
@@ -148,6 +256,89 @@ use quote::quote;
 /// async fn now(zone: &str) -> String {
 ///     zone.to_owned()
 /// }
+/// ```
+///
+/// ## `beta`
+///
+/// How eager `early` is, a number above 0; by default 1. A hit loads anew if `age + delta * beta * -ln(random) >= ttl`, where `delta` is how
+/// long the last load took (XFetch: Vattani, Chierichetti, Lowenstein, "Optimal Probabilistic Cache Stampede Prevention", VLDB 2015). A key that is read
+/// all the time is loaded e^(1/beta) times a generation in the mean, and once with `"lock+early"`. If such a load fails, the value is served until its TTL.
+///
+/// ```
+/// # use cache_runtime::cached;
+/// #[cached(key = "top:<list>", ttl = "1m", stampede = "lock+early", beta = 1.5)]
+/// async fn top(list: &str) -> Vec<u64> {
+///     # let _ = list;
+///     vec![3, 1, 2]
+/// }
+/// assert_eq!(top::SPEC.beta_factor(), 1.5);
+/// ```
+///
+/// ## `refresh_after`
+///
+/// The age from which on `swr` replaces a value, as a duration like `ttl`, and shorter. The caller gets the value that is there at once, and one
+/// load, in one of all processes, replaces it in the background. At worst a value is as old as its TTL: past that it is not served, and callers wait for
+/// a load. A load that fails keeps the value; the next is tried after 0.5 s, and each further pause is twice as long, up to 60 s.
+///
+/// The load may go on when its call has ended, so it takes copies of what the body borrows: a `&str`, a `&[T]`, a `&Pool` or `&self` that is
+/// `Clone + Send + Sync + 'static`. A borrow inside of a type, as in `Option<&str>`, is an error that says what to do. It runs in a task of its
+/// own, with the scope of [`Cache::scope`](../cache_runtime/struct.Cache.html#method.scope) but none of the caller's own task-locals or spans, and is given up when it hangs until the TTL is over
+/// (at the earliest after ten times the lease's time, or the `timeout`).
+///
+/// A `refresh_after` that is not shorter than the TTL in force (the cache's default, one by `ttl_with`) never comes to anything.
+///
+/// ```
+/// # use cache_runtime::cached;
+/// #[derive(Clone)]
+/// struct Pool;
+///
+/// #[cached(key = "feed:<user>", ttl = "10m", stampede = "lock+swr", refresh_after = "1m")]
+/// async fn feed(pool: &Pool, user: &str) -> Result<Vec<String>, String> {
+///     # let _ = pool;
+///     Ok(vec![format!("for {user}")])
+/// }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// # assert!(feed(&Pool, "ada").await.is_ok());
+/// # }
+/// ```
+///
+/// ## `stale_if_error`
+///
+/// How long past its TTL a value may be returned when its load fails or is late, as a duration; by default not at all. Such a result counts as
+/// `stale_on_error` in the statistics. The entry is kept that much longer, and otherwise not served past its TTL. At worst a value is as old as
+/// its TTL and this together; an invalidation removes it all the same.
+///
+/// ```
+/// # use cache_runtime::cached;
+/// #[cached(key = "rate:<currency>", ttl = "1m", stale_if_error = "1h")]
+/// async fn rate(currency: &str) -> Result<u64, String> {
+///     # let _ = currency;
+///     Ok(105)
+/// }
+/// assert_eq!(rate::SPEC.stale_if_error().as_secs(), 3600);
+/// ```
+///
+/// ## `timeout`
+///
+/// How long a caller waits for a load, its own or another's, as a duration; by default as long as it takes. Past that it gets the old value where
+/// `stale_if_error` allows, else `Error::Timeout`, so that the function has to return a `Result` whose error type is
+/// `From<cache_runtime::Error>`. The load goes on in the background and is stored; after ten times the timeout it is given up. As with
+/// [`refresh_after`](#refresh_after) every load of the function runs in a task of its own, on copies of what the body borrows; dropping the call does not end it.
+///
+/// ```
+/// # use std::time::Duration;
+/// # use cache_runtime::{Error, cached};
+/// #[cached(key = "report:<id>", timeout = "20ms")]
+/// async fn report(id: u64) -> Result<String, Error> {
+///     tokio::time::sleep(Duration::from_secs(60)).await;
+///     Ok(id.to_string())
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// assert!(matches!(report(1).await, Err(Error::Timeout(_))));
+/// # }
 /// ```
 ///
 /// ## `consistency`

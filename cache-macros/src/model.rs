@@ -1,15 +1,14 @@
 //! What an annotation means, after validation: all that the expansion needs, and nothing to check any more.
 
 use proc_macro2::{Span, TokenStream};
-use syn::{Expr, Ident, LitStr};
+use syn::{Expr, ExprPath, Ident, LitStr};
 
 use crate::template::Field;
 
 /// A valid `#[cached(…)]`.
 pub(crate) struct Cached {
     pub(crate) key: KeyModel,
-    pub(crate) ttl_ms: Option<u64>,
-    pub(crate) stampede: Stampede,
+    pub(crate) timing: Timing,
     pub(crate) consistency: Consistency,
     pub(crate) codec: Option<Codec>,
     pub(crate) schema: u32,
@@ -39,6 +38,18 @@ pub(crate) enum KeyModel {
 }
 
 impl KeyModel {
+    /// The argument of which each element has a key of its own: its name, and its index among the parameters.
+    pub(crate) fn each(&self) -> Option<(&Ident, usize)> {
+        self.pieces().iter().find_map(|piece| match piece {
+            KeyPiece::Value(Value {
+                root: Root::Param { ident, index },
+                each_after: Some(_),
+                ..
+            }) => Some((ident, *index)),
+            _ => None,
+        })
+    }
+
     /// What is written after the prefix, if there is one.
     pub(crate) fn pieces(&self) -> &[KeyPiece] {
         match self {
@@ -87,11 +98,69 @@ pub(crate) enum Root {
     Return,
 }
 
-/// As in `cache_runtime::Stampede`.
-#[derive(Clone, Copy, PartialEq)]
-pub(crate) enum Stampede {
-    Lock,
-    None,
+/// How long a value lives and how it grows old.
+pub(crate) struct Timing {
+    pub(crate) ttl_ms: Option<u64>,
+    pub(crate) ttl_with: Option<ExprPath>,
+    pub(crate) jitter: Option<f64>,
+    pub(crate) stampede: Stampede,
+    pub(crate) refresh_after_ms: Option<u64>,
+    pub(crate) beta: Option<f64>,
+    pub(crate) stale_if_error_ms: Option<u64>,
+    pub(crate) negative_ttl: Option<NegativeTtl>,
+    pub(crate) timeout_ms: Option<u64>,
+}
+
+impl Timing {
+    /// Whether a load may go on when its call has ended.
+    pub(crate) fn in_background(&self) -> bool {
+        self.stampede.swr || self.timeout_ms.is_some()
+    }
+}
+
+/// The TTL of `None`.
+pub(crate) struct NegativeTtl {
+    pub(crate) ms: u64,
+    /// Where to say that the function has no `None`.
+    pub(crate) span: Span,
+}
+
+/// As in `cache_runtime::Stampede`. Without any of them it is `none`.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub(crate) struct Stampede {
+    pub(crate) lock: bool,
+    pub(crate) early: bool,
+    pub(crate) swr: bool,
+}
+
+impl Stampede {
+    /// The default.
+    pub(crate) const LOCK: Self = Self {
+        lock: true,
+        early: false,
+        swr: false,
+    };
+
+    /// The runtime's constants that make it up; `None` for the default.
+    pub(crate) fn constants(self) -> Option<Vec<TokenStream>> {
+        if self == Self::LOCK {
+            return None;
+        }
+        let all = [
+            (self.lock, quote::quote!(LOCK)),
+            (self.early, quote::quote!(EARLY)),
+            (self.swr, quote::quote!(SWR)),
+        ];
+        let chosen: Vec<_> = all
+            .into_iter()
+            .filter_map(|(chosen, constant)| chosen.then_some(constant))
+            .collect();
+        Some(if chosen.is_empty() {
+            vec![quote::quote!(NONE)]
+        } else {
+            chosen
+        })
+    }
 }
 
 /// As in `cache_runtime::Consistency`.

@@ -9,6 +9,7 @@ use crate::key::Key;
 use crate::pattern::entries::{self, CacheValue};
 use crate::shape::{IntoOutput, Outcome, Shape};
 use crate::spec::{CodecKind, Spec};
+use crate::stampede::stale;
 
 /// An invalidation under way.
 pub type Invalidation = Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>;
@@ -16,6 +17,11 @@ pub type Invalidation = Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>;
 /// Removes the entry. Boxed, because a named type costs every function that is compiled less than one of its own.
 pub fn invalidate(given: Option<Cache>, key: Key) -> Invalidation {
     Box::pin(async move { cache::resolve(given).invalidate(key).await })
+}
+
+/// Removes the entries of all elements.
+pub fn invalidate_all(given: Option<Cache>, keys: Vec<Key>) -> Invalidation {
+    Box::pin(async move { cache::resolve(given).invalidate_all(keys).await })
 }
 
 /// What the call would return if it were a hit. Loads nothing, and counts neither a hit nor a miss.
@@ -40,10 +46,13 @@ where
             .ok()
             .flatten(),
     };
-    entries::read(shape, inner.functions.of(spec), stored?).map(|value| shape.value(value))
+    entries::read(shape, inner.functions.of(spec), stored?)
+        .filter(|found| !found.life.is_expired())
+        .map(|found| found.output(shape))
 }
 
-/// Stores the value as if the function had just loaded it; removes what is there for `None` and `Err`. While a strict write of
+/// Stores the value as if the function had just loaded it; removes what is there for `Err`, and for `None` unless the function has a
+/// `negative_ttl`. While a strict write of
 /// the key is in progress nothing is stored, and inside of a transaction the key is invalidated instead.
 pub async fn put<S, V>(
     spec: &'static Spec,
@@ -59,8 +68,14 @@ where
 {
     let cache = cache::resolve(given);
     let inner = &cache.inner;
-    // `None` and `Err` are never stored: what is there goes.
-    let Outcome::Value(value) = shape.open(value.into_output()) else {
+    let value = match shape.open(value.into_output()) {
+        Outcome::Value(value) => Some(value),
+        Outcome::Absent => None,
+        Outcome::Failed(_) => return cache.invalidate(key).await,
+    };
+    let life = stale::life_of(spec, inner, shape, value.as_ref(), Duration::ZERO);
+    // What is not to be stored takes what is there with it.
+    let Some((life, keep)) = life else {
         return cache.invalidate(key).await;
     };
     if let Some(transaction) = cache::transaction() {
@@ -68,9 +83,8 @@ where
         transaction.note(&cache, std::slice::from_ref(&key));
         return cache.invalidate(key).await;
     }
-    let ttl = spec.ttl().unwrap_or(inner.settings.default_ttl);
     let function = inner.functions.of(spec);
-    let Some(stored) = entries::write(shape, inner, function, &value, Duration::ZERO, ttl) else {
+    let Some(stored) = entries::write(shape, inner, function, value.as_ref(), life) else {
         let codec = function
             .codec(inner.settings.codec)
             .map_or("none", CodecKind::name);
@@ -78,7 +92,7 @@ where
         return Err(CodecError::new(codec, problem).into());
     };
     inner.epochs.advance(std::slice::from_ref(&key));
-    inner.guarded.put(&key, stored, ttl).await?;
+    inner.guarded.put(&key, stored, keep).await?;
     Ok(())
 }
 

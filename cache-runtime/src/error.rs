@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::time::Duration;
 
 /// An error of the cache itself.
 ///
@@ -23,6 +24,8 @@ pub enum Error {
     Backend(BackendError),
     /// The value cannot be stored by the codec.
     Codec(CodecError),
+    /// A cached function with `timeout` did not get its result in that time, and had no older value to return. The load goes on.
+    Timeout(Duration),
 }
 
 impl fmt::Display for Error {
@@ -36,6 +39,10 @@ impl fmt::Display for Error {
             Self::Kept(error) => write!(f, "invalidation kept until the backend is back: {error}"),
             Self::Backend(error) => write!(f, "cache backend: {error}"),
             Self::Codec(error) => error.fmt(f),
+            Self::Timeout(limit) => write!(
+                f,
+                "the load took longer than its {limit:?}; it goes on in the background"
+            ),
         }
     }
 }
@@ -46,7 +53,7 @@ impl std::error::Error for Error {
             Self::Refused(error) | Self::Kept(error) | Self::Backend(error) => Some(error),
             Self::Config(error) => Some(error),
             Self::Codec(error) => Some(error),
-            Self::AlreadyInstalled => None,
+            Self::AlreadyInstalled | Self::Timeout(_) => None,
         }
     }
 }

@@ -68,6 +68,7 @@ mod pattern;
 #[doc(hidden)]
 pub mod private;
 mod race;
+mod random;
 mod shape;
 mod spec;
 mod stampede;

@@ -4,19 +4,24 @@ pub use crate::cache::Cache;
 pub use crate::error::Error;
 pub use crate::invalidation::{Keys, StrictError, refusal, write, write_strict};
 pub use crate::key::{Key, KeyElements, KeyPart, KeyWriter};
+pub use crate::pattern::background::{
+    again, finish_in_background, finish_in_time, late, lend, own,
+};
+pub use crate::pattern::batch::{BatchKeys, BatchProbe, Fit, batch, element};
 pub use crate::pattern::entries::CacheValue;
 pub use crate::pattern::read::{finish, read};
-pub use crate::shape::{IntoOutput, Kept, Probe, Shape};
+pub use crate::shape::{IntoOutput, Kept, Probe, Shape, with_ttl};
 pub use crate::spec::{CodecKind, Consistency, Spec, Stampede, WriterSpec};
 
 /// The traits through which [`Probe`] finds a return type's shape.
 pub mod via {
+    pub use crate::pattern::batch::{ViaFit as _, ViaForm as _};
     pub use crate::shape::{ViaKept as _, ViaShape as _};
 }
 
 /// What the companion of a function forwards to.
 pub mod companion {
-    pub use crate::companion::{Invalidation, invalidate, peek, put, refresh};
+    pub use crate::companion::{Invalidation, invalidate, invalidate_all, peek, put, refresh};
 }
 
 /// The other end of the `return` that gives a body its type.
@@ -39,5 +44,24 @@ pub const fn current() -> Option<Cache> {
 pub fn assert_value<S: Shape>(_: &S)
 where
     S::Value: CacheValue,
+{
+}
+
+/// Says at `negative_ttl` whether the function can return `None`.
+pub fn assert_optional<S: crate::shape::Optional>(_: &S) {}
+
+/// Says at a batch loader's return type whether it holds a value for each element.
+pub fn assert_collection<K, F>(_: &BatchKeys<K>, _: &F)
+where
+    F: crate::pattern::batch::Form,
+    F::Collection: crate::pattern::batch::Collection<K>,
+{
+}
+
+/// Says at a batch loader's return type that a list without an order needs a map for its values.
+pub fn assert_keyed<F>(_: &F)
+where
+    F: crate::pattern::batch::Form,
+    F::Collection: crate::pattern::batch::Keyed,
 {
 }

@@ -30,3 +30,18 @@ pub(crate) async fn beside<M: Future>(main: M, side: impl Future<Output = ()>) -
     })
     .await
 }
+
+/// What `main` returns, unless `end` comes first.
+pub(crate) async fn within<M: Future + Unpin>(
+    mut main: M,
+    end: impl Future<Output = ()>,
+) -> Option<M::Output> {
+    let mut end = pin!(end);
+    poll_fn(|cx| {
+        if let Poll::Ready(output) = Pin::new(&mut main).poll(cx) {
+            return Poll::Ready(Some(output));
+        }
+        end.as_mut().poll(cx).map(|()| None)
+    })
+    .await
+}

@@ -9,6 +9,7 @@ use std::convert::Infallible;
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::pattern::entries::CacheValue;
 
@@ -54,6 +55,12 @@ pub trait Shape: Copy {
     /// Takes a shared error back, if it is of this function's type.
     fn unshare(self, error: &SharedError) -> Option<Self::Error>;
 
+    /// The TTL that the value itself asks for, where the function has a say in it; `Some(None)`: it is not to be stored.
+    fn ttl_of(self, value: &Self::Value) -> Option<Option<Duration>> {
+        let _ = value;
+        None
+    }
+
     /// Puts a value where it can be shared.
     fn keep(self, value: Self::Value) -> SharedValue
     where
@@ -80,7 +87,7 @@ pub trait Shape: Copy {
 
 type Share<E> = (fn(&E) -> SharedError, fn(&SharedError) -> Option<E>);
 
-fn share_of<E: Clone + Send + Sync + 'static>() -> Share<E> {
+pub(crate) fn share_of<E: Clone + Send + Sync + 'static>() -> Share<E> {
     (
         |error| Arc::new(error.clone()),
         |shared| shared.downcast_ref::<E>().cloned(),
@@ -184,6 +191,12 @@ impl<T, E> Shape for ResultOf<T, E> {
     }
     fn unshare(self, error: &SharedError) -> Option<E> {
         self.0.and_then(|(_, unshare)| unshare(error))
+    }
+}
+
+impl<T> OptionOf<T> {
+    pub(crate) const fn new() -> Self {
+        Self((), PhantomData)
     }
 }
 
@@ -309,7 +322,7 @@ impl<T, E> ViaShape for &Probe<Result<T, E>> {
 impl<T> ViaShape for &Probe<Option<T>> {
     type Found = OptionOf<T>;
     fn shape(&self) -> Self::Found {
-        OptionOf((), PhantomData)
+        OptionOf::new()
     }
 }
 
@@ -324,6 +337,33 @@ impl<T> ViaShape for Probe<T> {
 #[derive(Debug)]
 pub struct Kept<S>(pub S);
 
+/// What a shape around another has in common with it.
+macro_rules! forward {
+    () => {
+        forward!(0);
+    };
+    ($inner:tt) => {
+        type Output = S::Output;
+        type Error = S::Error;
+
+        fn absent(self) -> Option<S::Output> {
+            self.$inner.absent()
+        }
+        fn failed(self, error: S::Error) -> S::Output {
+            self.$inner.failed(error)
+        }
+        fn succeeded(self, output: &S::Output) -> bool {
+            self.$inner.succeeded(output)
+        }
+        fn share(self, error: &S::Error) -> Option<SharedError> {
+            self.$inner.share(error)
+        }
+        fn unshare(self, error: &SharedError) -> Option<S::Error> {
+            self.$inner.unshare(error)
+        }
+    };
+}
+
 /// A shape whose value is an `Arc<T>`: it is shared as it is, where any other value is put into an `Arc` of its own.
 #[derive(Debug, Clone, Copy)]
 pub struct InArc<S>(S);
@@ -333,9 +373,8 @@ where
     S: Shape<Value = Arc<T>>,
     T: Send + Sync + 'static,
 {
-    type Output = S::Output;
     type Value = Arc<T>;
-    type Error = S::Error;
+    forward!();
 
     fn open(self, output: S::Output) -> Outcome<Arc<T>, S::Error> {
         self.0.open(output)
@@ -343,23 +382,8 @@ where
     fn value(self, value: Arc<T>) -> S::Output {
         self.0.value(value)
     }
-    fn absent(self) -> Option<S::Output> {
-        self.0.absent()
-    }
-    fn failed(self, error: S::Error) -> S::Output {
-        self.0.failed(error)
-    }
     fn peek(self, output: &S::Output) -> Option<&Arc<T>> {
         self.0.peek(output)
-    }
-    fn succeeded(self, output: &S::Output) -> bool {
-        self.0.succeeded(output)
-    }
-    fn share(self, error: &S::Error) -> Option<SharedError> {
-        self.0.share(error)
-    }
-    fn unshare(self, error: &SharedError) -> Option<S::Error> {
-        self.0.unshare(error)
     }
     fn keep(self, value: Arc<T>) -> SharedValue {
         value
@@ -421,9 +445,8 @@ impl<S: Shape> ViaKept for Kept<S> {
 pub struct Unusable<S>(S);
 
 impl<S: Shape> Shape for Unusable<S> {
-    type Output = S::Output;
     type Value = ();
-    type Error = S::Error;
+    forward!();
 
     fn open(self, _: S::Output) -> Outcome<(), S::Error> {
         Outcome::Absent
@@ -431,25 +454,84 @@ impl<S: Shape> Shape for Unusable<S> {
     fn value(self, (): ()) -> S::Output {
         unreachable!("a program with this shape does not compile")
     }
-    fn absent(self) -> Option<S::Output> {
-        self.0.absent()
-    }
-    fn failed(self, error: S::Error) -> S::Output {
-        self.0.failed(error)
-    }
     fn peek(self, _: &S::Output) -> Option<&()> {
         None
     }
-    fn succeeded(self, output: &S::Output) -> bool {
-        self.0.succeeded(output)
-    }
-    fn share(self, error: &S::Error) -> Option<SharedError> {
-        self.0.share(error)
-    }
-    fn unshare(self, error: &SharedError) -> Option<S::Error> {
-        self.0.unshare(error)
+}
+
+/// A shape with a TTL that is taken from the value.
+pub struct TtlWith<S: Shape> {
+    shape: S,
+    ttl: fn(&S::Value) -> Option<Duration>,
+}
+
+impl<S: Shape> Clone for TtlWith<S> {
+    fn clone(&self) -> Self {
+        *self
     }
 }
+
+impl<S: Shape> Copy for TtlWith<S> {}
+
+impl<S: Shape> fmt::Debug for TtlWith<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TtlWith")
+    }
+}
+
+/// Has the TTL of each value taken from it: `ttl_with = …`.
+pub fn with_ttl<S: Shape>(shape: S, ttl: fn(&S::Value) -> Option<Duration>) -> TtlWith<S> {
+    TtlWith { shape, ttl }
+}
+
+impl<S: Shape> Shape for TtlWith<S> {
+    type Value = S::Value;
+    forward!(shape);
+
+    fn open(self, output: S::Output) -> Outcome<S::Value, S::Error> {
+        self.shape.open(output)
+    }
+    fn value(self, value: S::Value) -> S::Output {
+        self.shape.value(value)
+    }
+    fn peek(self, output: &S::Output) -> Option<&S::Value> {
+        self.shape.peek(output)
+    }
+    fn ttl_of(self, value: &S::Value) -> Option<Option<Duration>> {
+        Some((self.ttl)(value))
+    }
+    fn keep(self, value: S::Value) -> SharedValue
+    where
+        S::Value: Send + Sync + 'static,
+    {
+        self.shape.keep(value)
+    }
+    fn fits(self, shared: &SharedValue) -> bool
+    where
+        S::Value: 'static,
+    {
+        self.shape.fits(shared)
+    }
+    #[inline]
+    fn hand_out(self, shared: SharedValue) -> Option<S::Value>
+    where
+        S::Value: Clone + 'static,
+    {
+        self.shape.hand_out(shared)
+    }
+}
+
+/// A shape that can say that there is no value.
+#[diagnostic::on_unimplemented(
+    message = "`negative_ttl` is for functions that return `Option<T>` or `Result<Option<T>, E>`",
+    label = "has no `None` to be cached"
+)]
+pub trait Optional: Shape {}
+
+impl<T, E> Optional for ResultOption<T, E> {}
+impl<T> Optional for OptionOf<T> {}
+impl<S: Optional> Optional for InArc<S> where Self: Shape {}
+impl<S: Optional> Optional for Unusable<S> {}
 
 /// A value that a function could have returned: the value itself, or the value in the function's own `Option` or `Result`.
 #[diagnostic::on_unimplemented(

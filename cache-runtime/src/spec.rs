@@ -32,15 +32,62 @@ pub enum Consistency {
     Strict,
 }
 
-/// What a miss does when others miss the same key at the same time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-#[non_exhaustive]
-pub enum Stampede {
-    /// One load at a time: in the process by a flight that every waiter joins, across processes by the lease.
-    #[default]
-    Lock,
+/// What calls do when others want the same key at the same time, and when its entry grows old. Modes are joined with [`and`](Self::and).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Stampede(u8);
+
+impl Stampede {
     /// Every miss loads for itself.
-    None,
+    pub const NONE: Self = Self(0);
+    /// One load at a time: in the process by a flight that every waiter joins, across processes by the lease.
+    pub const LOCK: Self = Self(1);
+    /// A hit may load anew before the entry expires, the likelier the closer that is (XFetch). Together with [`LOCK`](Self::LOCK) one of
+    /// those that would do so does.
+    pub const EARLY: Self = Self(2);
+    /// Past its soft TTL the entry is served as it is while one load in the background replaces it.
+    pub const SWR: Self = Self(4);
+
+    /// Both.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether callers that find no value load one at a time: in every mode but [`NONE`](Self::NONE).
+    #[must_use]
+    pub const fn shares_misses(self) -> bool {
+        self.0 != 0
+    }
+
+    /// Whether of several early loads only one is done.
+    #[must_use]
+    pub const fn locks(self) -> bool {
+        self.0 & Self::LOCK.0 != 0
+    }
+
+    /// Whether hits may load early.
+    #[must_use]
+    pub const fn is_early(self) -> bool {
+        self.0 & Self::EARLY.0 != 0
+    }
+
+    /// Whether entries past their soft TTL are served while they are replaced.
+    #[must_use]
+    pub const fn is_swr(self) -> bool {
+        self.0 & Self::SWR.0 != 0
+    }
+
+    /// Whether a hit is always the end of it.
+    #[inline]
+    pub(crate) const fn hits_are_final(self) -> bool {
+        self.0 & (Self::EARLY.0 | Self::SWR.0) == 0
+    }
+}
+
+impl Default for Stampede {
+    fn default() -> Self {
+        Self::LOCK
+    }
 }
 
 /// How the bytes of a remote entry are written.
@@ -86,6 +133,12 @@ pub struct Spec {
     consistency: Consistency,
     codec: Option<CodecKind>,
     schema: u32,
+    jitter: f64,
+    refresh_after: Option<Duration>,
+    beta: f64,
+    stale_if_error: Duration,
+    negative_ttl: Option<Duration>,
+    timeout: Option<Duration>,
     id: FunctionId,
 }
 
@@ -108,10 +161,16 @@ impl Spec {
             template,
             pattern: Pattern::Aside,
             ttl: None,
-            stampede: Stampede::Lock,
+            stampede: Stampede::LOCK,
             consistency: Consistency::Fenced,
             codec: None,
             schema: 0,
+            jitter: 0.0,
+            refresh_after: None,
+            beta: 1.0,
+            stale_if_error: Duration::ZERO,
+            negative_ttl: None,
+            timeout: None,
             id: FunctionId::unset(),
         }
     }
@@ -148,6 +207,48 @@ impl Spec {
     #[must_use]
     pub const fn schema(mut self, schema: u32) -> Self {
         self.schema = schema;
+        self
+    }
+
+    /// Sets by what part of itself a TTL may be shorter, from 0 to 1.
+    #[must_use]
+    pub const fn jitter(mut self, share: f64) -> Self {
+        self.jitter = share;
+        self
+    }
+
+    /// Sets the soft TTL, in milliseconds.
+    #[must_use]
+    pub const fn refresh_after_ms(mut self, ms: u64) -> Self {
+        self.refresh_after = Some(Duration::from_millis(ms));
+        self
+    }
+
+    /// Sets how eager `early` is: its mean number of loads a generation is e^(1/beta).
+    #[must_use]
+    pub const fn beta(mut self, beta: f64) -> Self {
+        self.beta = beta;
+        self
+    }
+
+    /// Sets how long past its TTL a value may still be served when its load fails, in milliseconds.
+    #[must_use]
+    pub const fn stale_if_error_ms(mut self, ms: u64) -> Self {
+        self.stale_if_error = Duration::from_millis(ms);
+        self
+    }
+
+    /// Sets the TTL of `None`, in milliseconds.
+    #[must_use]
+    pub const fn negative_ttl_ms(mut self, ms: u64) -> Self {
+        self.negative_ttl = Some(Duration::from_millis(ms));
+        self
+    }
+
+    /// Sets how long a call waits for a load, in milliseconds.
+    #[must_use]
+    pub const fn timeout_ms(mut self, ms: u64) -> Self {
+        self.timeout = Some(Duration::from_millis(ms));
         self
     }
 
@@ -215,6 +316,42 @@ impl Spec {
     #[must_use]
     pub const fn schema_number(&self) -> u32 {
         self.schema
+    }
+
+    /// By what part of itself a TTL may be shorter, from 0 to 1.
+    #[must_use]
+    pub const fn jitter_share(&self) -> f64 {
+        self.jitter
+    }
+
+    /// The soft TTL.
+    #[must_use]
+    pub const fn refresh_after(&self) -> Option<Duration> {
+        self.refresh_after
+    }
+
+    /// How eager `early` is.
+    #[must_use]
+    pub const fn beta_factor(&self) -> f64 {
+        self.beta
+    }
+
+    /// How long past its TTL a value may still be served when its load fails.
+    #[must_use]
+    pub const fn stale_if_error(&self) -> Duration {
+        self.stale_if_error
+    }
+
+    /// The TTL of `None`; `None` if it is not stored.
+    #[must_use]
+    pub const fn negative_ttl(&self) -> Option<Duration> {
+        self.negative_ttl
+    }
+
+    /// How long a call waits for a load.
+    #[must_use]
+    pub const fn timeout(&self) -> Option<Duration> {
+        self.timeout
     }
 
     pub(crate) fn id(&self) -> usize {

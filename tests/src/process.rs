@@ -6,6 +6,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::sync::{LazyLock, Mutex};
 use std::thread;
 
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
@@ -128,6 +129,29 @@ impl Process {
     /// Ends it at once, with SIGKILL, and waits until it is gone.
     pub async fn kill(&mut self) {
         self.child.kill().await.expect("the child was running");
+    }
+
+    /// Stops it (SIGSTOP): it keeps what it holds and does nothing until [`resume`](Self::resume).
+    pub fn pause(&self) {
+        self.signal(Signal::STOP);
+        // The signal is only on its way until the child's state says so.
+        let stopped = WaitIdOptions::STOPPED;
+        rustix::process::waitid(WaitId::Pid(self.pid()), stopped)
+            .expect("the child can be waited for");
+    }
+
+    /// Lets it go on after a [`pause`](Self::pause).
+    pub fn resume(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        rustix::process::kill_process(self.pid(), signal).expect("the child runs");
+    }
+
+    fn pid(&self) -> Pid {
+        let id = self.child.id().and_then(|id| i32::try_from(id).ok());
+        id.and_then(Pid::from_raw).expect("the child runs")
     }
 
     /// Waits until it ends by itself, and fails the test if the child's failed.

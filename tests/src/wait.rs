@@ -1,7 +1,9 @@
 //! Waiting on a condition, with a deadline that only a failure reaches.
 
 use std::future::Future;
+use std::future::poll_fn;
 use std::panic::Location;
+use std::pin::pin;
 use std::time::{Duration, Instant};
 
 /// How long a test waits for what must happen: far longer than it takes, so that a busy machine does not fail it.
@@ -40,4 +42,18 @@ pub fn within<F: Future>(future: F) -> impl Future<Output = F::Output> {
             Err(_) => panic!("{caller}: still waiting after {DEADLINE:?}"),
         }
     }
+}
+
+/// Does `then` as soon as `future` has come as far as it can without waiting: a call has looked into the cache, or sent its question.
+pub async fn once_begun<F: Future>(future: F, then: impl FnOnce()) -> F::Output {
+    let mut future = pin!(future);
+    let mut then = Some(then);
+    poll_fn(|cx| {
+        let polled = future.as_mut().poll(cx);
+        if let Some(then) = then.take() {
+            then();
+        }
+        polled
+    })
+    .await
 }

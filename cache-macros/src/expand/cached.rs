@@ -3,49 +3,107 @@
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
 
-use super::{body, companion, handle, key, local_at, spec, stored_shape, value_span, with_body};
+use super::{
+    background, batch, body, companion, handle, key, local_at, result_span, spec, stored_shape,
+    timed_shape, value_span, with_body, with_signature,
+};
 use crate::function::Function;
 use crate::model::Cached;
 
 /// The function and its companion.
 pub(crate) fn cached(model: &Cached, function: &Function) -> TokenStream {
-    let here = Span::mixed_site();
-    let at = value_span(function);
-    let [body_var, cache_var, key_var, shape_var, answer] = [
-        "__cache_body",
-        "__cache",
-        "__cache_key",
-        "__cache_shape",
-        "__cache_answer",
-    ]
-    .map(|name| local_at(name, at));
-    let spec = if model.companion {
-        let name = companion::name(function);
-        quote_spanned!(here=> #name::SPEC)
+    let loader = if let Some(each) = model.key.each() {
+        batch::loader(model, function, each)
+    } else if model.timing.in_background() {
+        in_background(model, function)
     } else {
-        spec::of_loader(model, function)
+        within_call(model, function)
     };
-    let shape = stored_shape(&function.return_type(), at, true);
-    let (writer, key) = key::written_by_loader(model, function);
-    let cache = handle(model.cache.as_ref());
-    let body = body(function);
-    // Each part has a statement of its own, and all of them a block: nothing of theirs lives across the `await`.
-    let calls = quote_spanned! {at=>
-        let #answer = {
-            let #cache_var = #cache;
-            #key
-            let #key_var = ::cache_runtime::private::KeyWriter::key(&#writer);
-            let #shape_var = #shape;
-            ::cache_runtime::private::read(#spec, #cache_var, #key_var, #shape_var)
-        };
-        let #body_var = ::core::pin::pin!(#body);
-        ::cache_runtime::private::finish(#answer, #body_var).await
-    };
-    let function_tokens = with_body(function, &calls);
     let companion = model
         .companion
         .then(|| companion::companion(model, function));
-    quote!(#function_tokens #companion)
+    quote!(#loader #companion)
+}
+
+/// A function whose loads end with their calls.
+fn within_call(model: &Cached, function: &Function) -> TokenStream {
+    let at = value_span(function);
+    let [body_var, answer] = ["__cache_body", "__cache_answer"].map(|name| local_at(name, at));
+    let question = question(model, function, &TokenStream::new());
+    let body = body(function);
+    let calls = quote_spanned! {at=>
+        let #answer = #question;
+        let #body_var = ::core::pin::pin!(#body);
+        ::cache_runtime::private::finish(#answer, #body_var).await
+    };
+    with_body(function, &calls)
+}
+
+/// A function whose loads may go on without it.
+fn in_background(model: &Cached, function: &Function) -> TokenStream {
+    let at = value_span(function);
+    let [body_var, answer, late] =
+        ["__cache_body", "__cache_answer", "__cache_late"].map(|name| local_at(name, at));
+    let body = background::body(function);
+    let calls = if model.timing.timeout_ms.is_some() {
+        // Whether the function can say that it is late is asked of its result as a whole.
+        let result = result_span(function);
+        let shape = local_at("__cache_shape", result);
+        let late_fn = quote_spanned!(result=> , ::cache_runtime::private::late(&#shape));
+        let question = question(model, function, &late_fn);
+        quote_spanned! {at=>
+            let (#answer, #late) = #question;
+            let #body_var = #body;
+            ::cache_runtime::private::finish_in_time(#answer, #body_var, #late).await
+        }
+    } else {
+        let question = question(model, function, &TokenStream::new());
+        quote_spanned! {at=>
+            let #answer = #question;
+            let #body_var = #body;
+            ::cache_runtime::private::finish_in_background(#answer, #body_var).await
+        }
+    };
+    with_signature(function, &background::signature(function), &calls)
+}
+
+/// A block that asks the runtime for the value, and what else is to come out of it. Each part has a statement of its own, and all
+/// of them a block: nothing of theirs lives across the `await`.
+fn question(model: &Cached, function: &Function, and: &TokenStream) -> TokenStream {
+    let at = value_span(function);
+    let [cache_var, key_var, shape_var] =
+        ["__cache", "__cache_key", "__cache_shape"].map(|name| local_at(name, at));
+    let spec = spec::named(model, function);
+    let shape = stored_shape(&function.return_type(), at, true);
+    let timed = timed_shape(&quote!(#shape_var), model.timing.ttl_with.as_ref())
+        .map(|timed| quote_spanned!(at=> let #shape_var = #timed;));
+    let optional = optional(model);
+    let (writer, key) = key::written_by_loader(model, function);
+    let cache = handle(model.cache.as_ref());
+    let read = quote_spanned!(at=> ::cache_runtime::private::read(#spec, #cache_var, #key_var, #shape_var));
+    let result = if and.is_empty() {
+        read
+    } else {
+        quote_spanned!(at=> (#read #and))
+    };
+    quote_spanned! {at=> {
+        let #cache_var = #cache;
+        #key
+        let #key_var = ::cache_runtime::private::KeyWriter::key(&#writer);
+        let #shape_var = #shape;
+        #optional
+        #timed
+        #result
+    }}
+}
+
+/// Asks at `negative_ttl` whether there is a `None`.
+fn optional(model: &Cached) -> Option<TokenStream> {
+    let negative = model.timing.negative_ttl.as_ref()?;
+    // All of one place, else the compiler underlines everything from here to the return type.
+    let at = Span::mixed_site().located_at(negative.span);
+    let shape = local_at("__cache_shape", at);
+    Some(quote_spanned!(at=> ::cache_runtime::private::assert_optional(&#shape);))
 }
 
 /// The function as it was, and a companion that can be named and type-checked, so that no error follows from another.

@@ -4,8 +4,9 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::{GenericParam, Pat, PatType, TypeParamBound, WherePredicate};
 
-use super::{handle, key, local, local_at, spec, stored_shape, value_span};
-use crate::function::{Function, generic_name, has_impl_trait, mentions, plain};
+use super::{handle, key, local, local_at, spec, stored_shape, timed_shape, value_span};
+use crate::body::mentions;
+use crate::function::{Function, generic_name, has_impl_trait, plain};
 use crate::model::{Cached, KeyPiece, Root};
 
 /// The name of the struct: that of the function. Lints of the user's crate pass over it, as it comes from a macro.
@@ -24,8 +25,12 @@ pub(super) fn companion(model: &Cached, function: &Function) -> TokenStream {
     let declared = declared(function);
     let key = key_fn(model, function);
     let invalidate = invalidate_fn(model, function);
-    let peek = peek_fn(model, function);
-    let put = put_fn(model, function);
+    // One value is not what a batch loader returns.
+    let of_one = model.key.each().is_none().then(|| {
+        let mut calls = peek_fn(model, function);
+        calls.extend(put_fn(model, function));
+        calls
+    });
     let refresh = refresh_fn(function);
     let allow = allow();
     quote_spanned! {here=>
@@ -36,8 +41,7 @@ pub(super) fn companion(model: &Cached, function: &Function) -> TokenStream {
             #vis const SPEC: &'static ::cache_runtime::private::Spec = #spec;
             #key
             #invalidate
-            #peek
-            #put
+            #of_one
             #refresh
         }
     }
@@ -67,13 +71,15 @@ pub(super) fn hollow(model: &Cached, function: &Function) -> TokenStream {
                 -> ::core::result::Result<(), ::cache_runtime::private::Error> #bounds { #never }
         }
     });
-    let with_value = with_value.filter(|_| !returns_unnamed(function));
+    let batch = model.key.each().is_some();
+    let with_value = with_value.filter(|_| !batch && !returns_unnamed(function));
+    let (key, keys) = of_key(model);
     let refresh = (!returns_unnamed(function)).then(|| refresh_hollow(function));
     quote_spanned! {here=>
         #bare
         #allow
         impl #name {
-            #vis fn key #generics(#args) -> ::cache_runtime::private::Key #bounds { #never }
+            #vis fn #key #generics(#args) -> #keys #bounds { #never }
             #vis async fn invalidate #generics(#args)
                 -> ::core::result::Result<(), ::cache_runtime::private::Error> #bounds { #never }
             #with_value
@@ -147,6 +153,20 @@ fn allow() -> TokenStream {
     }
 }
 
+/// The name of the call that makes keys, and what it returns.
+fn of_key(model: &Cached) -> (TokenStream, TokenStream) {
+    let here = Span::mixed_site();
+    let key = quote_spanned!(here=> ::cache_runtime::private::Key);
+    if model.key.each().is_some() {
+        (
+            quote_spanned!(here=> keys),
+            quote_spanned!(here=> ::std::vec::Vec<#key>),
+        )
+    } else {
+        (quote_spanned!(here=> key), key)
+    }
+}
+
 fn key_fn(model: &Cached, function: &Function) -> TokenStream {
     let here = Span::mixed_site();
     let vis = &function.vis;
@@ -154,11 +174,35 @@ fn key_fn(model: &Cached, function: &Function) -> TokenStream {
         generics, bounds, ..
     } = Call::of_key(model, function);
     let args = key_args(model, function, false);
-    let key = key::of_loader(model, function);
+    let (name, returned) = of_key(model);
+    let made = made_key(model, function);
+    let doc = if model.key.each().is_some() {
+        "The keys of the entries for these arguments, one for each element."
+    } else {
+        "The key of the entry for these arguments."
+    };
     quote_spanned! {here=>
-        /// The key of the entry for these arguments.
-        #vis fn key #generics(#args) -> ::cache_runtime::private::Key #bounds { #key }
+        #[doc = #doc]
+        #vis fn #name #generics(#args) -> #returned #bounds { #made }
     }
+}
+
+/// An expression of the key, or of all keys of a batch.
+fn made_key(model: &Cached, function: &Function) -> TokenStream {
+    if model.key.each().is_none() {
+        return key::of_loader(model, function);
+    }
+    let here = Span::mixed_site();
+    let keys = local("__cache_keys");
+    let pushes = key::of_elements(
+        model,
+        &|key, _| quote_spanned!(here=> ::std::vec::Vec::push(&mut #keys, #key);),
+    );
+    quote_spanned! {here=> {
+        let mut #keys = ::std::vec::Vec::new();
+        #pushes
+        #keys
+    }}
 }
 
 fn invalidate_fn(model: &Cached, function: &Function) -> TokenStream {
@@ -170,10 +214,17 @@ fn invalidate_fn(model: &Cached, function: &Function) -> TokenStream {
     let args = key_args(model, function, true);
     let key = own_key(model, function);
     let cache = handle(model.cache.as_ref());
+    let (doc, call) = if model.key.each().is_some() {
+        let doc = "Removes the entries of all elements; a load of them that is under way does not store its result.";
+        (doc, quote_spanned!(here=> invalidate_all))
+    } else {
+        let doc = "Removes the entry for these arguments; a load that is under way does not store its result.";
+        (doc, quote_spanned!(here=> invalidate))
+    };
     quote_spanned! {here=>
-        /// Removes the entry for these arguments; a load that is under way does not store its result.
+        #[doc = #doc]
         #vis fn invalidate #generics(#args) -> ::cache_runtime::private::companion::Invalidation #bounds {
-            ::cache_runtime::private::companion::invalidate(#cache, #key)
+            ::cache_runtime::private::companion::#call(#cache, #key)
         }
     }
 }
@@ -184,16 +235,14 @@ fn own_key(model: &Cached, function: &Function) -> TokenStream {
     let params = function.params();
     let used = params.iter().filter(|param| is_in_key(model, param.index));
     let names: Option<Vec<&Ident>> = used
-        .map(|param| match &*param.typed.pat {
-            Pat::Ident(pat) if pat.subpat.is_none() => Some(&pat.ident),
-            _ => None,
-        })
+        .map(|param| param.plain().map(|pat| &pat.ident))
         .collect();
     match names {
         Some(names) if function.sig.generics.params.is_empty() => {
-            quote_spanned!(Span::mixed_site()=> Self::key(#(#names),*))
+            let (key, _) = of_key(model);
+            quote_spanned!(Span::mixed_site()=> Self::#key(#(#names),*))
         }
-        _ => key::of_loader(model, function),
+        _ => made_key(model, function),
     }
 }
 
@@ -246,6 +295,7 @@ fn put_fn(model: &Cached, function: &Function) -> TokenStream {
     let at = value_span(function);
     let value_var = local_at("value", at);
     let shape = stored_shape(&value, at, asserts(function));
+    let shape = timed_shape(&shape, model.timing.ttl_with.as_ref()).unwrap_or(shape);
     let call = quote_spanned! {at=>
         ::cache_runtime::private::companion::put(Self::SPEC, #cache, #key, #shape, #value_var)
     };

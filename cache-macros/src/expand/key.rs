@@ -4,7 +4,7 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::Index;
 
-use super::local;
+use super::{local, shown_at};
 use crate::function::Function;
 use crate::model::{Cached, KeyModel, KeyPiece, Root, Value};
 use crate::template::Field;
@@ -45,6 +45,28 @@ fn prefix(model: &Cached, function: &Function) -> TokenStream {
 /// Statements that push the keys of one template of a writer onto `keys`, an expression of type `&mut Keys`.
 pub(super) fn push(pieces: &[KeyPiece], keys: &TokenStream, parts: &Parts) -> TokenStream {
     let here = Span::mixed_site();
+    for_each(
+        pieces,
+        parts,
+        &|key, _| quote_spanned!(here=> ::cache_runtime::private::Keys::push(#keys, #key);),
+    )
+}
+
+/// Statements that do something with each key of a batch loader, and with the element that it is of.
+pub(super) fn of_elements(
+    model: &Cached,
+    with: &dyn Fn(&TokenStream, &TokenStream) -> TokenStream,
+) -> TokenStream {
+    for_each(model.key.pieces(), &Parts::default(), with)
+}
+
+/// Runs the statement for each key of the template, and with each element of its collections, or none.
+fn for_each(
+    pieces: &[KeyPiece],
+    parts: &Parts,
+    with: &dyn Fn(&TokenStream, &TokenStream) -> TokenStream,
+) -> TokenStream {
+    let here = Span::mixed_site();
     let loops = Loops::of(pieces);
     let key = key(None, pieces, &|index, value| {
         parts
@@ -56,17 +78,18 @@ pub(super) fn push(pieces: &[KeyPiece], keys: &TokenStream, parts: &Parts) -> To
                 Some(Written::Value(element))
             })
     });
-    let mut pushes = quote_spanned!(here=> ::cache_runtime::private::Keys::push(#keys, #key););
+    let elements = loops.0.iter().map(|(element, _)| element);
+    let mut statements = with(&key, &quote!(#(#elements),*));
     for (element, collection) in loops.0.iter().rev() {
         // All in one place, so that the compiler says once what it has against the collection.
         let at = here.located_at(collection.blame.1);
         let and = quote_spanned!(at=> &);
         let collection = place(collection, None);
-        pushes = quote_spanned! {at=>
-            for #element in ::cache_runtime::private::KeyElements::elements(#and #collection) { #pushes }
+        statements = quote_spanned! {at=>
+            for #element in ::cache_runtime::private::KeyElements::elements(#and #collection) { #statements }
         };
     }
-    pushes
+    statements
 }
 
 /// What the arguments contribute to a template that also reads the result: written before the body takes the arguments.
@@ -128,7 +151,7 @@ impl Loops {
         let rest = &value.fields[collection.fields.len()..];
         if rest.is_empty() {
             // Already a reference.
-            return Some(blamed(element, value.blame.1).to_token_stream());
+            return Some(shown_at(element, value.blame.1).to_token_stream());
         }
         let element = Value {
             root: value.root.clone(),
@@ -260,7 +283,7 @@ fn place(value: &Value, root: Option<&Ident>) -> TokenStream {
         }
         (Root::Return, None) => local("__cache_result"),
     };
-    let ident = blamed(&ident, last);
+    let ident = shown_at(&ident, last);
     // A field is of the macro's hygiene: else the compiler would offer to replace the whole template by a field of a similar name.
     let last = Span::mixed_site().located_at(last);
     let fields = value.fields.iter().map(|field| match field {
@@ -282,11 +305,4 @@ fn place(value: &Value, root: Option<&Ident>) -> TokenStream {
         }
     });
     quote!(#ident #(#fields)*)
-}
-
-/// The variable, resolved as before and shown elsewhere.
-fn blamed(variable: &Ident, at: Span) -> Ident {
-    let mut variable = variable.clone();
-    variable.set_span(at.resolved_at(variable.span()));
-    variable
 }

@@ -1,6 +1,8 @@
 //! From a model to tokens. Generated code names rooted paths of `cache_runtime::private` and `core` only, and every
 //! variable of its own is hygienic, so nothing that a user declares can get in its way.
 
+mod background;
+mod batch;
 mod cached;
 mod companion;
 mod invalidates;
@@ -12,7 +14,7 @@ pub(crate) use invalidates::invalidates;
 
 use proc_macro2::{Delimiter, Group, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
-use syn::{Expr, GenericArgument, Ident, PathArguments, ReturnType, Type};
+use syn::{Expr, ExprPath, GenericArgument, Ident, PathArguments, ReturnType, Signature, Type};
 
 use crate::function::Function;
 
@@ -24,6 +26,20 @@ fn local(name: &str) -> Ident {
 /// The same, shown at another place.
 fn local_at(name: &str, at: Span) -> Ident {
     Ident::new(name, Span::mixed_site().located_at(at))
+}
+
+/// The variable, resolved as before and shown elsewhere.
+fn shown_at(variable: &Ident, at: Span) -> Ident {
+    let mut variable = variable.clone();
+    variable.set_span(at.resolved_at(variable.span()));
+    variable
+}
+
+/// For a variable that is bound once more under its name: no lint of the user's crate has anything to say of it.
+fn bound_again() -> TokenStream {
+    quote_spanned! {Span::mixed_site()=>
+        #[allow(unused_variables, clippy::shadow_reuse, clippy::shadow_same, clippy::shadow_unrelated)]
+    }
 }
 
 /// The cache to use.
@@ -55,11 +71,15 @@ fn shape(return_type: &TokenStream, at: Span) -> TokenStream {
     }}
 }
 
-/// The same for a value that is to be stored: an `Arc` is stored as it is. With `assert` it asks first that the value can be
-/// cached. Where that is not so the shape found is one that fits all the same, so that nothing more is said of it.
+/// The same for a value that is to be stored.
 fn stored_shape(return_type: &TokenStream, at: Span, assert: bool) -> TokenStream {
+    stored(&shape(return_type, at), at, assert)
+}
+
+/// The shape for a value that is to be stored: an `Arc` is stored as it is. With `assert` it asks first that the value can be
+/// cached. Where that is not so the shape found is one that fits all the same, so that nothing more is said of it.
+fn stored(shape: &TokenStream, at: Span, assert: bool) -> TokenStream {
     let found = local_at("__cache_found", at);
-    let shape = shape(return_type, at);
     let assert =
         assert.then(|| quote_spanned!(at=> ::cache_runtime::private::assert_value(&#found);));
     quote_spanned! {at=> {
@@ -71,6 +91,12 @@ fn stored_shape(return_type: &TokenStream, at: Span, assert: bool) -> TokenStrea
             (&&&#found).kept()
         }
     }}
+}
+
+/// The shape with a TTL that comes from the value, if it does. A wrong function is reported at its own path.
+fn timed_shape(shape: &TokenStream, ttl_with: Option<&ExprPath>) -> Option<TokenStream> {
+    let path = ttl_with?;
+    Some(quote_spanned!(Span::mixed_site()=> ::cache_runtime::private::with_ttl(#shape, #path)))
 }
 
 /// Where to say that a value cannot be cached. It is one token, and the calls that ask for it all stand there: the
@@ -88,18 +114,25 @@ fn result_span(function: &Function) -> Span {
 fn return_span(function: &Function, part: impl Fn(&Type) -> &Type) -> Span {
     let shown = match &function.sig.output {
         ReturnType::Default => Some(function.sig.ident.span()),
-        ReturnType::Type(_, ty) => match part(ty) {
-            Type::Path(path) => path
-                .path
-                .segments
-                .last()
-                .map(|segment| segment.ident.span()),
-            ty => ty
-                .to_token_stream()
-                .into_iter()
-                .next()
-                .map(|token| token.span()),
-        },
+        ReturnType::Type(_, ty) => return type_span(part(ty)),
+    };
+    let here = Span::mixed_site();
+    shown.map_or(here, |shown| here.located_at(shown))
+}
+
+/// The one token of a type that says most.
+fn type_span(ty: &Type) -> Span {
+    let shown = match ty {
+        Type::Path(path) => path
+            .path
+            .segments
+            .last()
+            .map(|segment| segment.ident.span()),
+        ty => ty
+            .to_token_stream()
+            .into_iter()
+            .next()
+            .map(|token| token.span()),
     };
     let here = Span::mixed_site();
     shown.map_or(here, |shown| here.located_at(shown))
@@ -119,9 +152,14 @@ fn blamed(ty: &Type) -> &Type {
     ty
 }
 
-/// The user's body as a future. The return that is never taken fixes the type, so that a body of the wrong type is
-/// reported on the user's own lines.
+/// The user's body as a future.
 fn body(function: &Function) -> TokenStream {
+    body_after(function, &TokenStream::new(), &function.statements())
+}
+
+/// The body as a future, after other statements. The return that is never taken fixes the type, so that a body of the wrong
+/// type is reported on the user's own lines.
+fn body_after(function: &Function, first: &TokenStream, statements: &TokenStream) -> TokenStream {
     let here = Span::mixed_site();
     let return_type = function.return_type();
     let edge = quote_spanned! {here=>
@@ -131,8 +169,7 @@ fn body(function: &Function) -> TokenStream {
     };
     // In the user's own braces, and not in a block inside of others: a lint would call those unnecessary.
     let block = function.body.as_ref().map(|body| {
-        let statements = body.block.stream();
-        let mut block = Group::new(Delimiter::Brace, quote!(#edge #statements));
+        let mut block = Group::new(Delimiter::Brace, quote!(#edge #first #statements));
         block.set_span(body.block.span());
         block
     });
@@ -141,9 +178,12 @@ fn body(function: &Function) -> TokenStream {
 
 /// The function with another body.
 fn with_body(function: &Function, body: &TokenStream) -> TokenStream {
-    let Function {
-        attrs, vis, sig, ..
-    } = function;
+    with_signature(function, &function.sig, body)
+}
+
+/// The function with another signature and another body.
+fn with_signature(function: &Function, sig: &Signature, body: &TokenStream) -> TokenStream {
+    let Function { attrs, vis, .. } = function;
     let inner = function.body.iter().flat_map(|body| &body.inner_attrs);
     quote!(#(#attrs)* #vis #sig { #(#inner)* #body })
 }

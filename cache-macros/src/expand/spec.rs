@@ -1,10 +1,20 @@
 //! The static description.
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Literal, Span, TokenStream};
 use quote::quote_spanned;
 
 use crate::function::{Function, plain};
-use crate::model::{Cached, Invalidates, KeyModel, KeyPiece, Root, Stampede};
+use crate::model::{Cached, Invalidates, KeyModel, KeyPiece, Root, Stampede, Timing};
+
+/// The description by its name in the companion, if there is one.
+pub(super) fn named(model: &Cached, function: &Function) -> TokenStream {
+    if model.companion {
+        let name = super::companion::name(function);
+        quote_spanned!(Span::mixed_site()=> #name::SPEC)
+    } else {
+        of_loader(model, function)
+    }
+}
 
 /// An expression of type `&'static Spec`. The static is in a block of its own, where no user code can see it.
 pub(super) fn of_loader(model: &Cached, function: &Function) -> TokenStream {
@@ -20,9 +30,8 @@ pub(super) fn of_loader(model: &Cached, function: &Function) -> TokenStream {
             quote_spanned!(here=> ::core::concat!(::core::module_path!(), #described))
         }
     };
-    let ttl = model.ttl_ms.map(|ms| quote_spanned!(here=> .ttl_ms(#ms)));
-    let stampede = (model.stampede == Stampede::None)
-        .then(|| quote_spanned!(here=> .stampede(::cache_runtime::private::Stampede::None)));
+    let timing = timing(&model.timing);
+    let stampede = stampede(model.timing.stampede);
     let consistency = consistency(model.consistency);
     let codec = model.codec.map(|codec| {
         let codec = codec.variant();
@@ -34,7 +43,7 @@ pub(super) fn of_loader(model: &Cached, function: &Function) -> TokenStream {
     quote_spanned! {here=> {
         static SPEC: ::cache_runtime::private::Spec = ::cache_runtime::private::Spec::new(
             #name, ::core::module_path!(), ::core::file!(), ::core::line!(), #template,
-        ) #ttl #stampede #consistency #codec #schema;
+        ) #timing #stampede #consistency #codec #schema;
         &SPEC
     }}
 }
@@ -52,6 +61,42 @@ pub(super) fn of_writer(model: &Invalidates, function: &Function) -> TokenStream
         ) #only_ok #consistency;
         &SPEC
     }}
+}
+
+/// What says how long a value lives and how it grows old.
+fn timing(timing: &Timing) -> TokenStream {
+    let here = Span::mixed_site();
+    let ttl = timing.ttl_ms.map(|ms| quote_spanned!(here=> .ttl_ms(#ms)));
+    let jitter = timing.jitter.map(|share| {
+        let share = Literal::f64_unsuffixed(share);
+        quote_spanned!(here=> .jitter(#share))
+    });
+    let refresh_after = timing
+        .refresh_after_ms
+        .map(|ms| quote_spanned!(here=> .refresh_after_ms(#ms)));
+    let beta = timing.beta.map(|beta| {
+        let beta = Literal::f64_unsuffixed(beta);
+        quote_spanned!(here=> .beta(#beta))
+    });
+    let stale_if_error = timing
+        .stale_if_error_ms
+        .map(|ms| quote_spanned!(here=> .stale_if_error_ms(#ms)));
+    let negative_ttl = timing.negative_ttl.as_ref().map(|negative| {
+        let ms = negative.ms;
+        quote_spanned!(here=> .negative_ttl_ms(#ms))
+    });
+    let timeout = timing
+        .timeout_ms
+        .map(|ms| quote_spanned!(here=> .timeout_ms(#ms)));
+    quote_spanned!(here=> #ttl #jitter #refresh_after #beta #stale_if_error #negative_ttl #timeout)
+}
+
+fn stampede(mode: Stampede) -> Option<TokenStream> {
+    let here = Span::mixed_site();
+    let path = quote_spanned!(here=> ::cache_runtime::private::Stampede);
+    let constants = mode.constants()?;
+    let (first, rest) = constants.split_first()?;
+    Some(quote_spanned!(here=> .stampede(#path::#first #(.and(#path::#rest))*)))
 }
 
 fn consistency(level: crate::model::Consistency) -> Option<TokenStream> {

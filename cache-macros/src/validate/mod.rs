@@ -2,8 +2,14 @@
 //!
 //! Nothing returns early: every argument and the whole signature are looked at, so that all errors come at once.
 
+mod background;
+mod batch;
 mod names;
+mod numbers;
 mod signature;
+#[cfg(test)]
+mod tests;
+mod timing;
 mod values;
 
 use proc_macro2::Span;
@@ -17,11 +23,18 @@ use crate::template::Template;
 use names::Names;
 
 /// The arguments of `#[cached]`.
-const CACHED: [&str; 10] = [
+const CACHED: [&str; 17] = [
     "pattern",
     "key",
     "ttl",
+    "ttl_with",
+    "jitter",
     "stampede",
+    "refresh_after",
+    "beta",
+    "stale_if_error",
+    "negative_ttl",
+    "timeout",
     "consistency",
     "codec",
     "cache",
@@ -31,15 +44,8 @@ const CACHED: [&str; 10] = [
 ];
 
 /// Arguments of `#[cached]` that are known, and do nothing yet.
-const CACHED_LATER: [&str; 15] = [
-    "jitter",
-    "refresh_after",
-    "beta",
-    "stale_if_error",
-    "negative_ttl",
-    "ttl_with",
+const CACHED_LATER: [&str; 8] = [
     "tags",
-    "timeout",
     "version",
     "flush",
     "batch",
@@ -124,9 +130,14 @@ pub(crate) fn cached(
     let cache = given
         .get("cache")
         .and_then(|arg| values::expression(arg, errors));
+    let timing = timing::timing(&given, errors);
+    if key.as_ref().is_some_and(|key| key.each().is_some()) {
+        batch::check(&given, &timing, function, errors);
+    } else {
+        background::check(&timing, function, errors);
+    }
     Some(Cached {
-        ttl_ms: given.get("ttl").and_then(|arg| values::ttl(arg, errors)),
-        stampede: values::stampede(given.get("stampede"), errors),
+        timing,
         consistency: values::consistency(given.get("consistency"), errors),
         codec: given
             .get("codec")
@@ -307,80 +318,6 @@ fn check_strict(
                 literal,
                 "`<return…>` and `consistency = \"strict\"` exclude each other: a strict write announces its keys before its \
                  body runs, when there is no result to read; use `\"fenced\"`, or take what is needed as an argument",
-            );
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proc_macro2::TokenStream;
-    use quote::quote;
-
-    fn check_cached(args: TokenStream, function: TokenStream) -> Vec<String> {
-        let mut errors = Diagnostics::default();
-        let function: Function = syn::parse2(function).expect("a function");
-        let args = crate::args::parse_named(args, &mut errors);
-        cached(&args, &function, &mut errors);
-        errors.messages()
-    }
-
-    fn loader() -> TokenStream {
-        quote!(
-            async fn load_user(db: &Db, id: u64) -> Result<User, Error> {}
-        )
-    }
-
-    #[test]
-    fn every_argument_of_aside_is_accepted() {
-        let args = quote!(
-            pattern = "aside",
-            key = "user:<id>",
-            ttl = "1h30m",
-            stampede = "none",
-            consistency = "strict",
-            codec = "json",
-            cache = db.cache(),
-            schema = 3,
-            companion = true
-        );
-        assert_eq!(check_cached(args, loader()), [""; 0]);
-        assert_eq!(check_cached(quote!(skip(db), ttl = 90), loader()), [""; 0]);
-    }
-
-    #[test]
-    fn all_errors_come_at_once() {
-        let args = quote!(
-            key = "user:<idd>",
-            ttl = 0,
-            tll = 5,
-            jitter = "10%",
-            codec = "cbor",
-            schema = "x",
-            ttl = 3
-        );
-        assert_eq!(
-            check_cached(
-                args,
-                quote!(
-                    fn load_user(id: u64) -> User {}
-                )
-            )
-            .len(),
-            8
-        );
-    }
-
-    #[test]
-    fn every_later_argument_is_named_and_refused() {
-        for name in CACHED_LATER {
-            let name = Ident::new(name, Span::call_site());
-            let errors = check_cached(quote!(#name = 1, key = "user:<id>"), loader());
-            assert_eq!(errors.len(), 1, "{errors:?}");
-            assert!(
-                errors[0].starts_with(&format!("`{name}` is not in this version yet")),
-                "{errors:?}"
             );
         }
     }

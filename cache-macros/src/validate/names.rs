@@ -2,13 +2,15 @@
 
 use proc_macro2::{Span, TokenStream};
 use quote::ToTokens;
-use syn::Ident;
+use syn::{Ident, Type};
 
-use super::not_yet;
 use crate::diagnostics::{Diagnostics, all_of, closest, in_literal};
-use crate::function::{Function, Param, has_impl_trait, plain};
+use crate::function::{Function, Param, bare, borrow, has_impl_trait, plain};
 use crate::model::{KeyPiece, Root, Value};
 use crate::template::{Piece, Placeholder, Template};
+
+const LIST_HELP: &str = "`<ids[]>` makes a batch loader, one entry for each element of an argument such as `ids: &[u64]`; `<ids>` is \
+     the whole list as one key";
 
 /// The names that a template of this function may use.
 pub(super) struct Names<'f> {
@@ -33,9 +35,18 @@ impl<'f> Names<'f> {
         errors: &mut Diagnostics,
     ) -> Option<Vec<KeyPiece>> {
         let mut sound = true;
+        let mut list: Option<&str> = None;
         for placeholder in template.placeholders() {
             if let Some((range, message, help)) = self.problem(placeholder) {
                 errors.add(in_literal(&template.literal, range, &message, &help));
+                sound = false;
+            } else if placeholder.each_after.is_some()
+                && !self.writer
+                && *list.get_or_insert(&placeholder.name) != placeholder.name
+            {
+                let message = "this is a second list, and a batch loader walks over one";
+                let range = placeholder.range.clone();
+                errors.add(in_literal(&template.literal, range, message, LIST_HELP));
                 sound = false;
             }
         }
@@ -62,14 +73,9 @@ impl<'f> Names<'f> {
                 help.to_owned(),
             ));
         }
-        if placeholder.each_after.is_some() && !self.writer {
-            let message = not_yet(&format!("`<{name}[]>` in `#[cached]`"));
-            let help =
-                "`<ids[]>` makes one key for each element; `<ids>` is the whole list as one key";
-            return Some((placeholder.range.clone(), message, help.to_owned()));
-        }
-        if self.root(name).is_some() {
-            return None;
+        if let Some(root) = self.root(name) {
+            let message = self.unfit_list(&root, placeholder)?;
+            return Some((placeholder.range.clone(), message, LIST_HELP.to_owned()));
         }
         let at = placeholder.name_range.clone();
         if self.function.types().any(|ty| plain(ty) == name) {
@@ -90,6 +96,31 @@ impl<'f> Names<'f> {
             format!("`{name}` is not an argument of `{function}`"),
             self.suggestion(name, "<", ">"),
         ))
+    }
+
+    /// What is wrong with the list of a batch loader.
+    fn unfit_list(&self, root: &Root, placeholder: &Placeholder) -> Option<String> {
+        let before = placeholder.each_after?;
+        if self.writer {
+            return None;
+        }
+        let Root::Param { index, .. } = root else {
+            return Some(format!(
+                "`{}` is not an argument that a batch loader could be called with in part",
+                placeholder.name
+            ));
+        };
+        let param = self.params.iter().find(|param| param.index == *index)?;
+        if before > 0 || !param.is_plain() {
+            return Some(
+                "the list of a batch loader has to be an argument of its own: the body is called with a part of it"
+                    .to_owned(),
+            );
+        }
+        let ty = bare(&param.typed.ty);
+        let ty = borrow(ty).map_or(ty, |reference| bare(&reference.elem));
+        (has_impl_trait(ty) || matches!(ty, Type::Array(_) | Type::TraitObject(_)))
+            .then(|| "no list of this type can be made of a part of it".to_owned())
     }
 
     /// "did you mean", or what there is.

@@ -1,5 +1,6 @@
 //! What the annotated function must look like.
 
+use proc_macro2::TokenStream;
 use quote::ToTokens;
 use syn::visit::Visit;
 use syn::{FnArg, ReturnType, Type, TypeReference};
@@ -134,9 +135,7 @@ fn check_loaded(function: &Function, errors: &mut Diagnostics) {
         return;
     }
     check_named("#[cached]", ty, errors);
-    let mut borrowed = Borrowed(None);
-    borrowed.visit_type(ty);
-    if let Some(found) = borrowed.0 {
+    if let Some(found) = find_borrow(ty) {
         errors.add(syn::Error::new_spanned(
             found,
             "a cached value outlives the call and cannot borrow; return an owned type, such as `String` for `&str`, or an `Arc`",
@@ -157,7 +156,14 @@ fn check_named(macro_name: &str, ty: &Type, errors: &mut Diagnostics) {
 }
 
 /// Finds the first borrow that is not `'static`. What a function pointer or closure type takes is not borrowed by it.
-struct Borrowed(Option<proc_macro2::TokenStream>);
+struct Borrowed(Option<TokenStream>);
+
+/// The first borrow in the type, if there is one.
+pub(super) fn find_borrow(ty: &Type) -> Option<TokenStream> {
+    let mut borrowed = Borrowed(None);
+    borrowed.visit_type(ty);
+    borrowed.0
+}
 
 impl<'t> Visit<'t> for Borrowed {
     fn visit_type_reference(&mut self, ty: &'t TypeReference) {
@@ -177,6 +183,8 @@ impl<'t> Visit<'t> for Borrowed {
             self.0.get_or_insert_with(|| lifetime.to_token_stream());
         }
     }
+
+    fn visit_bound_lifetimes(&mut self, _: &'t syn::BoundLifetimes) {}
 
     fn visit_type_bare_fn(&mut self, _: &'t syn::TypeBareFn) {}
 

@@ -1,11 +1,10 @@
 //! The values of single arguments.
 
-use syn::{Expr, Lit, LitStr};
+use syn::{Expr, ExprPath, Lit, LitStr};
 
 use super::not_yet;
 use crate::args::{Arg, Value};
 use crate::diagnostics::{Diagnostics, suggest};
-use crate::duration;
 use crate::model::{Codec, Consistency, Stampede};
 
 /// A string, or an error that says what the argument takes.
@@ -59,31 +58,47 @@ pub(super) fn template(arg: &Arg, errors: &mut Diagnostics) -> Option<LitStr> {
     )
 }
 
-pub(super) fn stampede(arg: Option<&Arg>, errors: &mut Diagnostics) -> Stampede {
-    let Some(arg) = arg else {
-        return Stampede::Lock;
-    };
-    if let Some(Lit::Str(literal)) = arg.literal() {
-        let given = literal.value();
-        let modes: Vec<&str> = given.split('+').map(str::trim).collect();
-        if modes.len() > 1
-            && modes
-                .iter()
-                .all(|mode| ["lock", "early", "swr", "none"].contains(mode))
-        {
-            let message = if modes.contains(&"none") {
-                "`none` excludes every other stampede mode".to_owned()
-            } else {
-                not_yet(&format!("`stampede = \"{given}\"`"))
-            };
-            errors.on(literal, message);
-            return Stampede::Lock;
-        }
+const MODES: [&str; 4] = ["lock", "early", "swr", "none"];
+
+/// Modes joined by `+`; `None` after an error.
+pub(super) fn stampede(arg: &Arg, errors: &mut Diagnostics) -> Option<Stampede> {
+    let literal = text(
+        arg,
+        "modes in quotes, as in `stampede = \"lock+early\"`",
+        errors,
+    )?;
+    let given = literal.value();
+    let modes: Vec<&str> = given.split('+').map(str::trim).collect();
+    let problem = modes.iter().find(|mode| !MODES.contains(mode)).map_or_else(
+        || twice_or_excluded(&modes),
+        |unknown| {
+            Some(format!(
+                "`stampede` cannot be \"{unknown}\"; {}",
+                suggest(unknown, &MODES)
+            ))
+        },
+    );
+    if let Some(message) = problem {
+        errors.on(&literal, message);
+        return None;
     }
-    match word(arg, &["lock", "none"], &["early", "swr"], errors) {
-        Some("none") => Stampede::None,
-        _ => Stampede::Lock,
+    Some(Stampede {
+        lock: modes.contains(&"lock"),
+        early: modes.contains(&"early"),
+        swr: modes.contains(&"swr"),
+    })
+}
+
+fn twice_or_excluded(modes: &[&str]) -> Option<String> {
+    let twice = modes
+        .iter()
+        .enumerate()
+        .find(|(index, mode)| modes[..*index].contains(mode));
+    if let Some((_, mode)) = twice {
+        return Some(format!("`{mode}` is given twice"));
     }
+    (modes.len() > 1 && modes.contains(&"none"))
+        .then(|| "`none` excludes every other stampede mode".to_owned())
 }
 
 pub(super) fn consistency(arg: Option<&Arg>, errors: &mut Diagnostics) -> Consistency {
@@ -110,31 +125,6 @@ pub(super) fn codec(arg: &Arg, errors: &mut Diagnostics) -> Option<Codec> {
 
 pub(super) fn when_ok(arg: &Arg, errors: &mut Diagnostics) -> bool {
     word(arg, &["ok"], &[], errors).is_some()
-}
-
-/// In milliseconds.
-pub(super) fn ttl(arg: &Arg, errors: &mut Diagnostics) -> Option<u64> {
-    let parsed = match arg.literal() {
-        Some(Lit::Str(text)) => duration::parse(&text.value()),
-        Some(Lit::Int(number)) if number.suffix().is_empty() => {
-            number.base10_parse().map_err(|error| error.to_string()).and_then(duration::from_seconds)
-        }
-        _ => Err("`ttl` takes whole seconds, or text such as `\"90s\"`, `\"5m\"`, `\"1h30m\"` or `\"250ms\"`".to_owned()),
-    };
-    match parsed {
-        Ok(0) => {
-            errors.on(
-                arg.value_tokens(),
-                "a TTL of 0 caches nothing; leave `ttl` out for the cache's default of 300 seconds",
-            );
-            None
-        }
-        Ok(ms) => Some(ms),
-        Err(message) => {
-            errors.on(arg.value_tokens(), message);
-            None
-        }
-    }
 }
 
 pub(super) fn schema(arg: &Arg, errors: &mut Diagnostics) -> Option<u32> {
@@ -170,6 +160,21 @@ pub(super) fn expression(arg: &Arg, errors: &mut Diagnostics) -> Option<Expr> {
         arg.value_tokens(),
         format!(
             "`{0}` takes an expression, as in `{0} = state.cache`",
+            arg.name
+        ),
+    );
+    None
+}
+
+/// The path of a function.
+pub(super) fn path(arg: &Arg, errors: &mut Diagnostics) -> Option<ExprPath> {
+    if let Value::Expr(Expr::Path(path)) = &arg.value {
+        return Some(path.clone());
+    }
+    errors.on(
+        arg.value_tokens(),
+        format!(
+            "`{0}` takes the path of a `fn(&T) -> Option<Duration>`, as in `{0} = ttl_of_user`",
             arg.name
         ),
     );

@@ -7,19 +7,18 @@
 mod memory;
 #[cfg(feature = "redis")]
 pub mod redis;
+mod shared;
+pub(crate) mod stored;
 mod token;
 
 pub use memory::{Memory, MemoryBuilder};
+pub use stored::{Encoded, Life, Mark, SharedValue, Stored, Typed};
 pub use token::Token;
 
-use std::any::Any;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::time::Duration;
-
-use bytes::Bytes;
 
 use crate::Key;
 use crate::error::BackendError;
@@ -34,37 +33,6 @@ pub enum Format {
     Typed,
     /// As bytes that another process can read: [`Stored::Encoded`].
     Encoded,
-}
-
-/// A value as a backend keeps it.
-#[derive(Clone)]
-pub enum Stored {
-    /// A value of this process.
-    Typed(Typed),
-    /// An entry's bytes. Bytes `8..16` are the backend's to overwrite, when it stores the entry, with the time of its own
-    /// clock in milliseconds, little-endian; the rest it keeps as it is.
-    Encoded(Bytes),
-}
-
-impl fmt::Debug for Stored {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Typed(_) => f.write_str("Typed"),
-            Self::Encoded(bytes) => write!(f, "Encoded({} bytes)", bytes.len()),
-        }
-    }
-}
-
-/// A value of any type, shared.
-pub type SharedValue = Arc<dyn Any + Send + Sync>;
-
-/// A value of this process with what the cache knows about it.
-#[derive(Debug, Clone)]
-pub struct Typed {
-    /// The value. That of a function which returns `Arc<T>` is the `T`: a hit hands out the very pointer that is stored.
-    pub value: SharedValue,
-    /// How long its load took.
-    pub load_time: Duration,
 }
 
 /// What [`Backend::lease`] answers.
@@ -86,9 +54,38 @@ pub enum Lease {
 pub enum LeaseMode {
     /// Only where there is no value.
     IfMissing,
-    /// Also where there is one, to replace it: never answers [`Lease::Hit`].
+    /// Also where the value is still the one of this mark, to replace it; answers [`Lease::Hit`] to another one.
+    IfStill(Mark),
+    /// Also where there is any: never answers [`Lease::Hit`].
     Refresh,
 }
+
+/// One of many questions for a lease: [`Backend::lease_many`].
+#[derive(Debug, Clone)]
+pub struct Ask {
+    /// The key.
+    pub key: Key,
+    /// The token that the lease is to have.
+    pub token: Token,
+    /// When it is to be granted.
+    pub mode: LeaseMode,
+}
+
+/// One of many values to be stored under a lease: [`Backend::fill_many`].
+#[derive(Debug, Clone)]
+pub struct Fill {
+    /// The key.
+    pub key: Key,
+    /// The token of the lease.
+    pub token: Token,
+    /// The value.
+    pub value: Stored,
+    /// How long it is kept.
+    pub keep: Duration,
+}
+
+/// A lease by its key and token, of many: [`Backend::renew_many`] and [`Backend::release_many`].
+pub type HeldLease = (Key, Token);
 
 /// What [`Backend::end_write`] found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,12 +122,13 @@ pub trait Backend: Send + Sync + fmt::Debug + 'static {
         None
     }
 
-    /// The value, if there is one that has not expired.
+    /// The value, if there is one that is still kept, with its age. One may be kept for longer than its TTL, to be served when its load
+    /// fails: the caller judges.
     fn get<'a>(&'a self, key: &'a Key) -> BackendFuture<'a, Option<Stored>>;
 
-    /// Asks for the right to load. Whoever cannot use the value that this would answer with asks in [`LeaseMode::Refresh`].
+    /// Asks for the right to load. Whoever cannot use the value that this would answer with asks in [`LeaseMode::IfStill`].
     ///
-    /// In this order: [`Hit`](Lease::Hit) if there is a value (not in [`LeaseMode::Refresh`]);
+    /// In this order: [`Hit`](Lease::Hit) if there is a value that the mode does not pass over;
     /// [`Bypass`](Lease::Bypass) while an intent lives; [`Busy`](Lease::Busy) while another lease lives; else
     /// [`Granted`](Lease::Granted), and the lease under `token` lives for `ttl` or until it is renewed, filled, released or invalidated.
     fn lease<'a>(
@@ -144,25 +142,90 @@ pub trait Backend: Send + Sync + fmt::Debug + 'static {
     /// Extends the lease to `ttl` from now. `false` if it no longer stands.
     fn renew<'a>(&'a self, key: &'a Key, token: Token, ttl: Duration) -> BackendFuture<'a, bool>;
 
-    /// Stores the value for `ttl` and ends the lease, if the lease still stands: `true`. Else stores nothing: `false`.
+    /// Stores the value, keeps it for `keep` and ends the lease, if the lease still stands: `true`. Else stores nothing: `false`.
     fn fill<'a>(
         &'a self,
         key: &'a Key,
         token: Token,
         value: Stored,
-        ttl: Duration,
+        keep: Duration,
     ) -> BackendFuture<'a, bool>;
 
     /// Gives the lease up.
     fn release<'a>(&'a self, key: &'a Key, token: Token) -> BackendFuture<'a, ()>;
 
+    /// [`get`](Self::get) of many keys, in their order; not as one atomic step. One after another, unless the store knows better.
+    fn get_many<'a>(&'a self, keys: &'a [Key]) -> BackendFuture<'a, Vec<Option<Stored>>> {
+        Box::pin(async move {
+            let mut found = Vec::with_capacity(keys.len());
+            for key in keys {
+                found.push(self.get(key).await?);
+            }
+            Ok(found)
+        })
+    }
+
+    /// [`lease`](Self::lease) of many keys, each by itself, the answers in their order. After an error any of them may have been granted.
+    fn lease_many<'a>(&'a self, asks: &'a [Ask], ttl: Duration) -> BackendFuture<'a, Vec<Lease>> {
+        Box::pin(async move {
+            let mut answers = Vec::with_capacity(asks.len());
+            for ask in asks {
+                answers.push(self.lease(&ask.key, ask.token, ttl, ask.mode).await?);
+            }
+            Ok(answers)
+        })
+    }
+
+    /// [`renew`](Self::renew) of many leases, the answers in their order.
+    fn renew_many<'a>(
+        &'a self,
+        held: &'a [HeldLease],
+        ttl: Duration,
+    ) -> BackendFuture<'a, Vec<bool>> {
+        Box::pin(async move {
+            let mut stand = Vec::with_capacity(held.len());
+            for (key, token) in held {
+                stand.push(self.renew(key, *token, ttl).await?);
+            }
+            Ok(stand)
+        })
+    }
+
+    /// [`fill`](Self::fill) of many keys, each under its own lease, the answers in their order: a lease that was lost costs its own value
+    /// alone. After an error any of them may have been stored.
+    fn fill_many(&self, fills: Vec<Fill>) -> BackendFuture<'_, Vec<bool>> {
+        Box::pin(async move {
+            let mut stored = Vec::with_capacity(fills.len());
+            for fill in fills {
+                let Fill {
+                    key,
+                    token,
+                    value,
+                    keep,
+                } = fill;
+                stored.push(self.fill(&key, token, value, keep).await?);
+            }
+            Ok(stored)
+        })
+    }
+
+    /// [`release`](Self::release) of many leases.
+    fn release_many<'a>(&'a self, held: &'a [HeldLease]) -> BackendFuture<'a, ()> {
+        Box::pin(async move {
+            for (key, token) in held {
+                self.release(key, *token).await?;
+            }
+            Ok(())
+        })
+    }
+
     /// Removes values and leases, and marks every write in progress as overlapping: its value may be from before this. The keys
     /// may be treated one after another, not as one atomic step.
     fn invalidate<'a>(&'a self, keys: &'a [Key]) -> BackendFuture<'a, ()>;
 
-    /// Stores the value for `ttl` whatever was there, ending any lease, unless an intent lives: then it is not stored, and
+    /// Stores the value and keeps it for `keep`, whatever was there, ending any lease, unless an intent lives: then it is not stored, and
     /// the answer is `false`.
-    fn put<'a>(&'a self, key: &'a Key, value: Stored, ttl: Duration) -> BackendFuture<'a, bool>;
+    fn put<'a>(&'a self, key: &'a Key, value: Stored, keep: Duration) -> BackendFuture<'a, bool>;
 
     /// Announces a write: adds an intent that lives for `ttl`, removes value and lease, and marks this write and any other in
     /// progress as overlapping.
@@ -181,7 +244,7 @@ pub trait Backend: Send + Sync + fmt::Debug + 'static {
         ttl: Duration,
     ) -> BackendFuture<'a, bool>;
 
-    /// Ends a write: removes intent, value and lease; stores the given value for its TTL only if the intent still stood and no
+    /// Ends a write: removes intent, value and lease; stores the given value, to be kept for the given time, only if the intent still stood and no
     /// other write overlapped. If the intent no longer stood, marks every other write in progress as overlapping.
     fn end_write<'a>(
         &'a self,
@@ -190,14 +253,14 @@ pub trait Backend: Send + Sync + fmt::Debug + 'static {
         value: Option<(Stored, Duration)>,
     ) -> BackendFuture<'a, WriteEnd>;
 
-    /// Stores the value for `ttl` if `version` is greater than the fence, which then becomes `version`: `true`. A store marks every
+    /// Stores the value and keeps it for `keep`, if `version` is greater than the fence, which then becomes `version`: `true`. A store marks every
     /// write in progress as overlapping. Ends any lease, whatever the answer. The fence outlives the value by at least a day.
     fn put_if_newer<'a>(
         &'a self,
         key: &'a Key,
         version: u64,
         value: Stored,
-        ttl: Duration,
+        keep: Duration,
     ) -> BackendFuture<'a, bool>;
 
     /// Returns when the lease under `token` no longer stands on the key; may return earlier, and returns after `patience` at

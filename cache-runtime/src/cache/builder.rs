@@ -11,8 +11,10 @@ use crate::codec;
 use crate::error::{ConfigError, Error};
 use crate::guard::{Guarded, Limits};
 use crate::observe::Functions;
+use crate::random::Random;
 use crate::spec::CodecKind;
 use crate::stampede::flight::{Loads, Questions};
+use crate::stampede::refresh::Refreshes;
 
 /// A time to live: a whole number of seconds, or a [`Duration`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +40,7 @@ pub struct CacheBuilder {
     clock: Clock,
     settings: Settings,
     limits: Limits,
+    random: Random,
 }
 
 enum Store {
@@ -60,6 +63,7 @@ impl Default for CacheBuilder {
                 intent_ttl: Duration::from_secs(10),
             },
             limits: Limits::default(),
+            random: Random::default(),
         }
     }
 }
@@ -153,6 +157,14 @@ impl CacheBuilder {
         self
     }
 
+    /// Sets where the draws of `stampede = "early"` and of `jitter` begin, for a test that is to repeat: with one seed, and calls in one order,
+    /// they are always the same.
+    #[cfg(feature = "testing")]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.random = Random::seeded(seed);
+        self
+    }
+
     /// Builds the cache. A server that is away does not keep it from being built: it is connected to when it comes.
     ///
     /// # Errors
@@ -172,7 +184,8 @@ impl CacheBuilder {
             }
             Store::Own(backend) => backend,
         };
-        Ok(assemble(backend, self.clock, self.settings, self.limits))
+        let (settings, limits) = (self.settings, self.limits);
+        Ok(assemble(backend, self.clock, settings, limits, self.random))
     }
 
     /// The cache of a process that installed none: its settings are known to be good and it connects to nothing.
@@ -182,6 +195,7 @@ impl CacheBuilder {
             self.clock,
             self.settings,
             self.limits,
+            self.random,
         )
     }
 
@@ -204,12 +218,20 @@ impl CacheBuilder {
     }
 }
 
-fn assemble(backend: Arc<dyn Backend>, clock: Clock, settings: Settings, limits: Limits) -> Cache {
+fn assemble(
+    backend: Arc<dyn Backend>,
+    clock: Clock,
+    settings: Settings,
+    limits: Limits,
+    random: Random,
+) -> Cache {
     let inner = Inner {
         guarded: Guarded::new(backend, limits),
         clock,
         loads: Loads::new(),
         questions: Questions::new(),
+        refreshes: Refreshes::new(),
+        random,
         functions: Functions::default(),
         epochs: Epochs::new(),
         settings,

@@ -1,10 +1,11 @@
 //! What a task carries: the cache of its scope, the transaction it is in, and a refresh to be done.
 
 use std::cell::Cell;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use super::{Cache, Current};
 use crate::invalidation::transaction::Transaction;
+use crate::key::Key;
 use crate::spec::Spec;
 
 tokio::task_local! {
@@ -17,6 +18,15 @@ struct Context {
     transaction: Option<Arc<Transaction>>,
     /// The function whose next call is to load whatever is cached.
     refresh: Cell<Option<&'static Spec>>,
+    /// What is being loaded around here, innermost first. Held by the load itself: who carries this on past its end is inside of it no more.
+    loading: Weak<Loading>,
+}
+
+/// Keys whose load the task is in.
+struct Loading {
+    cache: Cache,
+    keys: Vec<Key>,
+    around: Weak<Self>,
 }
 
 impl Context {
@@ -76,6 +86,46 @@ pub(crate) fn transaction() -> Option<Arc<Transaction>> {
         .try_with(|context| context.transaction.clone())
         .ok()
         .flatten()
+}
+
+/// Whether the task is inside a load of this key. It must not wait for that load, which waits for it: a single loader may well ask
+/// the batch loader of the same template.
+pub(crate) fn is_loading(cache: &Cache, key: &Key) -> bool {
+    let inside = CONTEXT.try_with(|context| {
+        let mut load = context.loading.upgrade();
+        while let Some(inner) = load {
+            if Arc::ptr_eq(&inner.cache.inner, &cache.inner) && inner.keys.contains(key) {
+                return true;
+            }
+            load = inner.around.upgrade();
+        }
+        false
+    });
+    inside.unwrap_or(false)
+}
+
+/// Runs a load of these keys.
+pub(crate) async fn enter_load<F: Future>(cache: &Cache, keys: Vec<Key>, work: F) -> F::Output {
+    let inherited = Context::inherited();
+    let load = Arc::new(Loading {
+        cache: cache.clone(),
+        keys,
+        around: inherited.loading.clone(),
+    });
+    let context = Context {
+        loading: Arc::downgrade(&load),
+        ..inherited
+    };
+    CONTEXT.scope(context, work).await
+}
+
+/// As [`carry`], for work that nobody waits for: it is inside of no load.
+pub(crate) fn carry_apart<F: Future>(work: F) -> impl Future<Output = F::Output> + use<F> {
+    let context = Context {
+        loading: Weak::new(),
+        ..Context::inherited()
+    };
+    CONTEXT.scope(context, work)
 }
 
 pub(crate) async fn enter_transaction<F: Future>(

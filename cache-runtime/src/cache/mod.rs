@@ -11,7 +11,10 @@ use std::time::Duration;
 
 pub use builder::{CacheBuilder, Ttl};
 pub use context::carry;
-pub(crate) use context::{Place, enter_refresh, enter_transaction, place, resolve, transaction};
+pub(crate) use context::{
+    Place, carry_apart, enter_load, enter_refresh, enter_transaction, is_loading, place, resolve,
+    transaction,
+};
 pub(crate) use installed::Current;
 
 use crate::clock::Clock;
@@ -20,8 +23,10 @@ use crate::guard::{Delivery, Guarded, without_timers};
 use crate::invalidation;
 use crate::key::Key;
 use crate::observe::{BackendStats, FunctionStats, Functions, Stats};
+use crate::random::Random;
 use crate::spec::CodecKind;
 use crate::stampede::flight::{Loads, Questions};
+use crate::stampede::refresh::Refreshes;
 
 /// A cache: where annotated functions keep their results.
 ///
@@ -58,6 +63,8 @@ pub(crate) struct Inner {
     pub(crate) clock: Clock,
     pub(crate) loads: Arc<Loads>,
     pub(crate) questions: Arc<Questions>,
+    pub(crate) refreshes: Arc<Refreshes>,
+    pub(crate) random: Random,
     pub(crate) functions: Functions,
     pub(crate) epochs: Epochs,
     pub(crate) settings: Settings,

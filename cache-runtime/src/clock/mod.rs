@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
+use crate::backend::stored::nanos;
+
 /// A monotonic clock: the process's own, or one that a test moves by hand.
 #[derive(Clone)]
 pub struct Clock(Source);
@@ -29,13 +31,19 @@ impl Moment {
         Self(self.0.saturating_add(nanos(span)))
     }
 
-    pub(crate) fn since(self, earlier: Self) -> Duration {
-        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    #[inline]
+    pub(crate) fn after_nanos(self, span: u64) -> Self {
+        Self(self.0.saturating_add(span))
     }
-}
 
-fn nanos(span: Duration) -> u64 {
-    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
+    pub(crate) fn since(self, earlier: Self) -> Duration {
+        Duration::from_nanos(self.nanos_since(earlier))
+    }
+
+    #[inline]
+    pub(crate) fn nanos_since(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
 }
 
 impl Clock {
@@ -52,25 +60,25 @@ impl Clock {
         }
     }
 
-    /// Whether the moment has come. Exact, but cheaper than asking for the time while the moment is far away.
+    /// The time, exact from shortly before the given moment on; earlier than that it may lag by some milliseconds, and costs less.
     #[inline]
-    pub(crate) fn has_come(&self, moment: Moment) -> bool {
+    pub(crate) fn now_about(&self, moment: Moment) -> Moment {
         match &self.0 {
             Source::System => {
                 let lower_bound = system::now_at_least();
                 if moment.0.saturating_sub(lower_bound) > system::LAG {
-                    return false;
+                    return Moment(lower_bound);
                 }
-                system::now() >= moment.0
+                Moment(system::now())
             }
-            Source::Manual(clock) => clock.moment() >= moment,
+            Source::Manual(clock) => clock.moment(),
         }
     }
 
     pub(crate) async fn sleep(&self, span: Duration) {
         match &self.0 {
             Source::System => tokio::time::sleep(span).await,
-            Source::Manual(clock) => clock.reached(clock.moment().after(span)).await,
+            Source::Manual(clock) => clock.sleep(span).await,
         }
     }
 }
@@ -139,6 +147,22 @@ impl ManualClock {
     pub fn advance(&self, span: Duration) {
         self.0.nanos.fetch_add(nanos(span), Ordering::SeqCst);
         self.0.moved.notify_waiters();
+    }
+
+    /// Waits until the clock has been moved by this much: a loader that takes its time on the moved clock.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use cache_runtime::ManualClock;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let clock = ManualClock::new();
+    /// let moved = async { clock.advance(Duration::from_secs(1)) };
+    /// tokio::join!(clock.sleep(Duration::from_secs(1)), moved);
+    /// # }
+    /// ```
+    pub async fn sleep(&self, span: Duration) {
+        self.reached(self.moment().after(span)).await;
     }
 
     /// How far the clock has been moved.

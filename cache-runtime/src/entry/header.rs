@@ -5,7 +5,7 @@
 //! | 0..3 | magic: `CRT` |
 //! | 3 | format version |
 //! | 4 | codec |
-//! | 5 | flags; none are defined |
+//! | 5 | flags; bit 0: there is no value, and no payload |
 //! | 6..8 | number of tags |
 //! | 8..16 | stamp: the backend's clock when it stored the entry, in ms; zero from us |
 //! | 16..24 | checksum of all bytes but these and the stamp |
@@ -35,7 +35,11 @@ pub(crate) const MAX_ENTRY: usize = 64 << 20;
 
 const MAGIC: [u8; 3] = *b"CRT";
 const VERSION: u8 = 1;
+const ABSENT: u8 = 1;
 const SUM: Range<usize> = 16..24;
+
+/// Stamp and checksum: no other entry of the key has both.
+pub(crate) const IDENTITY: Range<usize> = STAMP.start..SUM.end;
 
 /// Why bytes are not an entry that can be used. Always a miss, never an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -86,6 +90,8 @@ impl Mismatch {
 /// The fields that the fixed part holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Header {
+    /// It says that there is no value.
+    pub(super) absent: bool,
     pub(super) codec: CodecKind,
     pub(super) fingerprint: u64,
     pub(super) stamp: u64,
@@ -103,7 +109,8 @@ impl Header {
         head[..3].copy_from_slice(&MAGIC);
         head[3] = VERSION;
         head[4] = codec_number(self.codec);
-        head[5..8].fill(0);
+        head[5] = if self.absent { ABSENT } else { 0 };
+        head[6..8].fill(0);
         head[STAMP].copy_from_slice(&self.stamp.to_le_bytes());
         head[24..32].copy_from_slice(&self.fingerprint.to_le_bytes());
         head[32..40].copy_from_slice(&self.soft.map_or(0, millis).to_le_bytes());
@@ -129,14 +136,18 @@ impl Header {
             return Err(Mismatch::Version);
         }
         let codec = codec_of(head[4]).ok_or(Mismatch::Codec)?;
-        if head[5] != 0 {
+        let absent = head[5] == ABSENT;
+        if head[5] & !ABSENT != 0 {
             return Err(Mismatch::Flags);
         }
         // Nothing writes tags yet. An entry that has them must not be served by a version that cannot tell whether they still hold.
         if head[6..8] != [0, 0] {
             return Err(Mismatch::Tags);
         }
-        if payload.len() != u32_at(head, 52) as usize || entry.len() > MAX_ENTRY {
+        if payload.len() != u32_at(head, 52) as usize
+            || entry.len() > MAX_ENTRY
+            || absent && !payload.is_empty()
+        {
             return Err(Mismatch::Length);
         }
         if u64_at(head, 24) != fingerprint {
@@ -147,6 +158,7 @@ impl Header {
         }
         let soft = u64_at(head, 32);
         let header = Self {
+            absent,
             codec,
             fingerprint,
             stamp: u64_at(head, STAMP.start),
@@ -213,6 +225,7 @@ mod tests {
 
     fn sample() -> (Header, Vec<u8>) {
         let header = Header {
+            absent: false,
             codec: CodecKind::Json,
             fingerprint: 0x0123_4567_89ab_cdef,
             stamp: 0,
@@ -268,7 +281,8 @@ mod tests {
             (4, 0, Mismatch::Codec),
             (4, 99, Mismatch::Codec),
             (4, 1, Mismatch::Checksum),
-            (5, 1, Mismatch::Flags),
+            (5, 2, Mismatch::Flags),
+            (5, 1, Mismatch::Length),
             (6, 1, Mismatch::Tags),
             (16, 77, Mismatch::Checksum),
             (24, 0, Mismatch::Fingerprint),

@@ -11,13 +11,12 @@ mod tests;
 
 pub(crate) use header::Mismatch;
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use header::{HEADER, Header, MAX_ENTRY};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::backend::Life;
 use crate::codec;
 use crate::error::CodecError;
 use crate::spec::CodecKind;
@@ -32,34 +31,26 @@ pub(crate) struct Meta {
     pub(crate) fingerprint: u64,
     /// How the payload is written.
     pub(crate) codec: CodecKind,
-    /// How long the load took; kept in microseconds, up to 71 minutes.
-    pub(crate) load_time: Duration,
-    /// After what time the entry expires; kept in milliseconds, at least one.
-    pub(crate) ttl: Duration,
-    /// After what time it is stale, though it may still be served.
-    pub(crate) soft: Option<Duration>,
+    /// Its times: TTL and soft expiry are kept in milliseconds, at least one, the load time in microseconds, up to 71 minutes.
+    pub(crate) life: Life,
 }
 
-/// A value read back, with what the entry says of it.
+/// An entry read back.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Decoded<T> {
-    /// The value.
-    pub(crate) value: T,
-    /// How long its load took.
-    pub(crate) load_time: Duration,
-    /// When it is stale, counted from the stamp.
-    pub(crate) soft: Option<Duration>,
-    /// When it expires, counted from the stamp.
-    pub(crate) hard: Duration,
-    /// When the backend stored it, in milliseconds of the backend's clock; zero if the backend wrote none.
-    pub(crate) stamp: u64,
+    /// The value; `None` where the entry says that there is none.
+    pub(crate) value: Option<T>,
+    /// Its times, at the age of zero.
+    pub(crate) life: Life,
 }
 
-/// The bytes of an entry, with a stamp of zero for the backend to overwrite.
-pub(crate) fn encode<T: Serialize>(value: &T, meta: &Meta) -> Result<Bytes, CodecError> {
+/// The bytes of an entry, with a stamp of zero for the backend to overwrite. Without a value it says that there is none.
+pub(crate) fn encode<T: Serialize>(value: Option<&T>, meta: &Meta) -> Result<Bytes, CodecError> {
     let mut entry = Vec::with_capacity(HEADER + USUAL_PAYLOAD);
     entry.resize(HEADER, 0);
-    codec::encode(meta.codec, value, &mut entry)?;
+    if let Some(value) = value {
+        codec::encode(meta.codec, value, &mut entry)?;
+    }
     if entry.len() > MAX_ENTRY {
         let detail = format!(
             "the entry is {} bytes long, more than {MAX_ENTRY}",
@@ -68,12 +59,13 @@ pub(crate) fn encode<T: Serialize>(value: &T, meta: &Meta) -> Result<Bytes, Code
         return Err(CodecError::new(meta.codec.name(), detail));
     }
     let header = Header {
+        absent: value.is_none(),
         codec: meta.codec,
         fingerprint: meta.fingerprint,
         stamp: 0,
-        soft: meta.soft,
-        hard: meta.ttl,
-        load_time: meta.load_time,
+        soft: meta.life.soft(),
+        hard: meta.life.ttl(),
+        load_time: meta.life.load_time(),
     };
     header.write(&mut entry);
     Ok(entry.into())
@@ -85,23 +77,19 @@ pub(crate) fn decode<T: DeserializeOwned>(
     fingerprint: u64,
 ) -> Result<Decoded<T>, Mismatch> {
     let (header, payload) = Header::read(bytes, fingerprint)?;
+    let life = Life::new(header.hard)
+        .with_soft(header.soft)
+        .with_load_time(header.load_time);
+    if header.absent {
+        return Ok(Decoded { value: None, life });
+    }
     let value =
         codec::decode(header.codec, payload).map_err(|_| match codec::is_built(header.codec) {
             Ok(()) => Mismatch::Payload,
             Err(_) => Mismatch::CodecNotBuilt,
         })?;
-    let Header {
-        load_time,
-        soft,
-        hard,
-        stamp,
-        ..
-    } = header;
     Ok(Decoded {
-        value,
-        load_time,
-        soft,
-        hard,
-        stamp,
+        value: Some(value),
+        life,
     })
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use serde::Deserialize;
 
@@ -62,9 +63,33 @@ fn meta(codec: CodecKind) -> Meta {
     Meta {
         fingerprint: of_user(),
         codec,
-        load_time: Duration::from_micros(12_345),
-        ttl: Duration::from_secs(300),
-        soft: Some(Duration::from_millis(60_500)),
+        life: life(),
+    }
+}
+
+fn life() -> Life {
+    Life::new(Duration::from_secs(300))
+        .with_soft(Some(Duration::from_millis(60_500)))
+        .with_load_time(Duration::from_micros(12_345))
+}
+
+#[test]
+fn that_there_is_no_value_is_read_back() {
+    for codec in CODECS {
+        // Nothing is encoded, so that no codec is needed for it.
+        let entry = encode::<User>(None, &meta(codec)).expect("encodes");
+        assert_eq!(
+            read(&entry),
+            Ok(Decoded {
+                value: None,
+                life: life()
+            })
+        );
+        assert_eq!(
+            read(&[&entry[..], &[0]].concat()),
+            Err(Mismatch::Length),
+            "{codec:?}"
+        );
     }
 }
 
@@ -91,15 +116,14 @@ impl Random {
 #[test]
 fn an_entry_comes_back_with_all_it_says() {
     for codec in codecs() {
-        let mut entry = encode(&user(), &meta(codec)).expect("encodes").to_vec();
+        let mut entry = encode(Some(&user()), &meta(codec))
+            .expect("encodes")
+            .to_vec();
         assert_eq!(entry[STAMP], [0; 8]);
         entry[STAMP].copy_from_slice(&77_u64.to_le_bytes());
         let expected = Decoded {
-            value: user(),
-            load_time: Duration::from_micros(12_345),
-            soft: Some(Duration::from_millis(60_500)),
-            hard: Duration::from_secs(300),
-            stamp: 77,
+            value: Some(user()),
+            life: life(),
         };
         assert_eq!(read(&entry), Ok(expected), "{codec:?}");
     }
@@ -108,7 +132,7 @@ fn an_entry_comes_back_with_all_it_says() {
 #[test]
 fn another_type_or_schema_is_a_miss() {
     for codec in codecs() {
-        let entry = encode(&user(), &meta(codec)).expect("encodes");
+        let entry = encode(Some(&user()), &meta(codec)).expect("encodes");
         let as_type = |fingerprint| decode::<Vec<u8>>(&entry, fingerprint).err();
         assert_eq!(
             as_type(fingerprint::of::<Vec<u8>>(0)),
@@ -124,7 +148,7 @@ fn another_type_or_schema_is_a_miss() {
 #[test]
 fn every_changed_byte_is_a_miss_or_the_equal_value() {
     for codec in codecs() {
-        let entry = encode(&user(), &meta(codec)).expect("encodes");
+        let entry = encode(Some(&user()), &meta(codec)).expect("encodes");
         for at in 0..entry.len() {
             for change in 1..=255 {
                 let mut changed = entry.to_vec();
@@ -132,7 +156,7 @@ fn every_changed_byte_is_a_miss_or_the_equal_value() {
                 match read(&changed) {
                     Ok(decoded) => {
                         assert!(STAMP.contains(&at), "{codec:?}: byte {at} was not missed");
-                        assert_eq!(decoded.value, user());
+                        assert_eq!(decoded.value, Some(user()));
                     }
                     Err(reason) => assert!(!reason.label().is_empty()),
                 }
@@ -144,7 +168,7 @@ fn every_changed_byte_is_a_miss_or_the_equal_value() {
 #[test]
 fn every_cut_and_every_addition_is_a_miss() {
     for codec in codecs() {
-        let entry = encode(&user(), &meta(codec)).expect("encodes");
+        let entry = encode(Some(&user()), &meta(codec)).expect("encodes");
         for len in 0..entry.len() {
             assert!(read(&entry[..len]).is_err(), "{codec:?}: {len} bytes");
         }
@@ -159,7 +183,7 @@ fn every_cut_and_every_addition_is_a_miss() {
 fn random_and_mutated_payloads_never_panic() {
     let mut random = Random(0x2545_f491_4f6c_dd1d);
     for codec in codecs() {
-        let entry = encode(&user(), &meta(codec)).expect("encodes");
+        let entry = encode(Some(&user()), &meta(codec)).expect("encodes");
         let sound = &entry[HEADER..];
         for round in 0..30_000 {
             let payload: Vec<u8> = if round % 2 == 0 {
@@ -186,7 +210,7 @@ fn random_bytes_are_a_miss() {
     let mut random = Random(0xdead_beef_cafe_f00d);
     let entry = codecs()
         .next()
-        .map(|codec| encode(&user(), &meta(codec)).expect("encodes"));
+        .map(|codec| encode(Some(&user()), &meta(codec)).expect("encodes"));
     let head: &[u8] = entry.as_deref().unwrap_or_default();
     for round in 0..100_000 {
         let mut bytes: Vec<u8> = (0..random.below(120))
@@ -204,7 +228,7 @@ fn random_bytes_are_a_miss() {
 fn an_entry_beyond_the_bound_is_not_written() {
     for codec in codecs() {
         let large = "x".repeat(MAX_ENTRY);
-        let error = encode(&large, &meta(codec)).expect_err("too long");
+        let error = encode(Some(&large), &meta(codec)).expect_err("too long");
         assert!(error.to_string().contains("67108864"), "{error}");
     }
 }

@@ -6,6 +6,7 @@ mod breaker;
 mod budget;
 
 use std::fmt;
+use std::future::Future;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
@@ -15,7 +16,9 @@ pub(crate) use self::budget::{Budget, without_timers};
 
 use self::backlog::{Backlog, Due};
 use self::breaker::Breaker;
-use crate::backend::{Backend, BackendFuture, Lease, LeaseMode, Stored, Token, WriteEnd};
+use crate::backend::{
+    Ask, Backend, BackendFuture, Fill, HeldLease, Lease, LeaseMode, Stored, Token, WriteEnd,
+};
 use crate::error::{BackendError, BackendErrorKind};
 use crate::key::Key;
 
@@ -114,12 +117,13 @@ impl Guarded {
         self.backend.get_now(key)
     }
 
-    pub(crate) async fn get(
-        self: &Arc<Self>,
-        key: &Key,
-        budget: &mut Budget,
-    ) -> Result<Option<Stored>, BackendError> {
-        self.ask(budget, |backend| backend.get(key)).await
+    // Not a future around a future: this one is in the box of every remote hit.
+    pub(crate) fn get<'a>(
+        self: &'a Arc<Self>,
+        key: &'a Key,
+        budget: &'a mut Budget,
+    ) -> impl Future<Output = Result<Option<Stored>, BackendError>> {
+        self.ask(budget, |backend| backend.get(key))
     }
 
     pub(crate) async fn lease(
@@ -132,6 +136,91 @@ impl Guarded {
     ) -> Result<Lease, BackendError> {
         self.ask(budget, |backend| backend.lease(key, token, ttl, mode))
             .await
+    }
+
+    /// In parts, each of the further ones with a time of its own: a healthy backend needs longer for thousands of keys than for one. A
+    /// part that fails is the last.
+    pub(crate) async fn get_many(
+        self: &Arc<Self>,
+        keys: &[Key],
+        budget: &mut Budget,
+    ) -> Result<Vec<Option<Stored>>, BackendError> {
+        let mut found = Vec::with_capacity(keys.len());
+        for (number, part) in keys.chunks(DELIVERY_BATCH).enumerate() {
+            if number > 0 {
+                *budget = self.budget();
+            }
+            found.extend(self.ask(budget, |backend| backend.get_many(part)).await?);
+        }
+        Ok(found)
+    }
+
+    /// As [`get_many`](Self::get_many).
+    pub(crate) async fn lease_many(
+        self: &Arc<Self>,
+        asks: &[Ask],
+        ttl: Duration,
+        budget: &mut Budget,
+    ) -> Result<Vec<Lease>, BackendError> {
+        let mut answers = Vec::with_capacity(asks.len());
+        for (number, part) in asks.chunks(DELIVERY_BATCH).enumerate() {
+            if number > 0 {
+                *budget = self.budget();
+            }
+            answers.extend(
+                self.ask(budget, |backend| backend.lease_many(part, ttl))
+                    .await?,
+            );
+        }
+        Ok(answers)
+    }
+
+    /// As [`get_many`](Self::get_many).
+    pub(crate) async fn renew_many(
+        self: &Arc<Self>,
+        held: &[HeldLease],
+        ttl: Duration,
+    ) -> Result<Vec<bool>, BackendError> {
+        let mut stand = Vec::with_capacity(held.len());
+        for part in held.chunks(DELIVERY_BATCH) {
+            let mut budget = self.budget();
+            stand.extend(
+                self.ask(&mut budget, |backend| backend.renew_many(part, ttl))
+                    .await?,
+            );
+        }
+        Ok(stand)
+    }
+
+    /// As [`get_many`](Self::get_many).
+    pub(crate) async fn fill_many(
+        self: &Arc<Self>,
+        mut fills: Vec<Fill>,
+    ) -> Result<Vec<bool>, BackendError> {
+        let mut stored = Vec::with_capacity(fills.len());
+        while !fills.is_empty() {
+            let rest = fills.split_off(fills.len().min(DELIVERY_BATCH));
+            let part = std::mem::replace(&mut fills, rest);
+            let mut budget = self.budget();
+            stored.extend(
+                self.ask(&mut budget, |backend| backend.fill_many(part))
+                    .await?,
+            );
+        }
+        Ok(stored)
+    }
+
+    /// As [`get_many`](Self::get_many).
+    pub(crate) async fn release_many(
+        self: &Arc<Self>,
+        held: &[HeldLease],
+    ) -> Result<(), BackendError> {
+        for part in held.chunks(DELIVERY_BATCH) {
+            let mut budget = self.budget();
+            self.ask(&mut budget, |backend| backend.release_many(part))
+                .await?;
+        }
+        Ok(())
     }
 
     pub(crate) async fn renew(

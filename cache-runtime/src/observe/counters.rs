@@ -20,9 +20,13 @@ pub(crate) enum Count {
     Errors,
     Unreadable,
     LoadErrors,
+    Refreshes,
+    StaleHits,
+    StaleOnError,
+    Timeouts,
 }
 
-const COUNTS: usize = Count::LoadErrors as usize + 1;
+const COUNTS: usize = Count::Timeouts as usize + 1;
 
 /// One thread's share. Two cache lines, so that the prefetcher of a neighbour does not pull it either.
 #[derive(Debug, Default)]

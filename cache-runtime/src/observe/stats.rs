@@ -51,7 +51,7 @@ impl Stats {
     }
 }
 
-/// What one function did on one cache. Every call is a hit or a miss.
+/// What one function did on one cache. Every call is a hit or a miss; of a batch loader every element is, but for those of a call that ends with an error.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct FunctionStats {
@@ -73,6 +73,15 @@ pub struct FunctionStats {
     pub rejected_fills: u64,
     /// Operations of the backend or the codec that failed during calls; the callers got their loader's result all the same.
     pub errors: u64,
+    /// Of the loads, those that replaced an entry before it expired: by an `early` draw, whose call counts as a miss, or in the background for
+    /// `swr`.
+    pub refreshes: u64,
+    /// Of the hits, those past `refresh_after`, served while the entry was to be replaced.
+    pub stale_hits: u64,
+    /// Of the misses, those answered with a value past its TTL because the load failed or took too long (`stale_if_error`).
+    pub stale_on_error: u64,
+    /// Of the misses, those whose load took longer than `timeout`.
+    pub timeouts: u64,
     /// Entries found that could not be used: another type or schema, another program's bytes.
     pub unreadable: u64,
 }
@@ -89,6 +98,10 @@ impl FunctionStats {
             coalesced: 0,
             rejected_fills: 0,
             errors: 0,
+            refreshes: 0,
+            stale_hits: 0,
+            stale_on_error: 0,
+            timeouts: 0,
             unreadable: 0,
         }
     }
@@ -105,6 +118,10 @@ impl FunctionStats {
             coalesced: sum(Count::Coalesced),
             rejected_fills: sum(Count::RejectedFills),
             errors: sum(Count::Errors),
+            refreshes: sum(Count::Refreshes),
+            stale_hits: sum(Count::StaleHits),
+            stale_on_error: sum(Count::StaleOnError),
+            timeouts: sum(Count::Timeouts),
             unreadable: sum(Count::Unreadable),
         }
     }

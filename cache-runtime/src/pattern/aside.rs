@@ -5,16 +5,19 @@
 
 use crate::backend::{Format, Lease, LeaseMode, Stored, Token};
 use crate::cache::{Cache, Inner};
+use crate::clock::Moment;
 use crate::error::BackendError;
 use crate::guard::Budget;
 use crate::key::Key;
 use crate::observe::{Count, FunctionState};
-use crate::pattern::entries::{self, CacheValue};
-use crate::pattern::loading::{Held, LoadSeat, Loading, PendingLease};
-use crate::pattern::read::{Answer, Seen};
+use crate::pattern::entries::{self, CacheValue, Found};
+use crate::pattern::loading::{Held, LoadSeat, Loading, PendingLease, StandIn};
+use crate::pattern::read::Answer;
+use crate::race;
 use crate::shape::Shape;
-use crate::spec::{Consistency, Spec, Stampede};
+use crate::spec::{Consistency, Spec};
 use crate::stampede::flight::{Boarding, Flight, Join, Landing, Ticket, Told};
+use crate::stampede::refresh::Turn;
 
 /// So many different loads a caller waits for before it asks for no further lease, and joins or leads one that stores nothing. It takes a
 /// key that is invalidated over and over, faster than it can be loaded, to get there.
@@ -24,20 +27,34 @@ const ROUNDS: usize = 16;
 /// loads for itself. So the last of many callers of a failing loader waits for three loads, not for one after another.
 const FAILED_FLIGHTS: usize = 2;
 
+/// A caller that has waited for so many leases of others in vain, each taken by somebody else when it ended, waits for no further one: it
+/// joins or leads a load of its own process that stores nothing. Else the processes would load one after another what fails, or what
+/// there is none of.
+pub(super) const PASSED_BY: usize = 2;
+
 /// One call that was not answered at once.
-pub(crate) struct Call<S> {
+pub(crate) struct Call<S: Shape> {
     pub(crate) cache: Cache,
     pub(crate) spec: &'static Spec,
     pub(crate) key: Key,
     pub(crate) shape: S,
     began: Ticket,
-    seen: Seen,
+    /// What was seen, and is to be replaced.
+    mode: LeaseMode,
+    /// What may be returned if the load fails.
+    pub(super) stand_in: Option<StandIn<S::Value>>,
+    /// Whether what it loads is for nobody else.
+    pub(super) alone: bool,
     /// Whether the backend is elsewhere, so that others may come while it is asked.
     remote: bool,
     budget: Budget,
+    /// Until when the caller waits for a load.
+    pub(super) deadline: Option<Moment>,
     /// The holder of the lease that was last waited for, and whether the last round waited for it again.
     holder: Option<Token>,
     same_holder: bool,
+    /// How many leases were waited for, ended without a value, and were taken by somebody else again.
+    passed_by: usize,
 }
 
 /// What a question for the lease came to.
@@ -79,7 +96,7 @@ where
         spec: &'static Spec,
         key: Key,
         shape: S,
-        seen: Seen,
+        mode: LeaseMode,
         budget: Budget,
     ) -> Self {
         let remote = cache.inner.guarded.backend().format() == Format::Encoded;
@@ -90,12 +107,20 @@ where
             shape,
             // Later than the call's true beginning: it may then join fewer flights, never one too many.
             began: Ticket::draw(),
-            seen,
+            mode,
+            stand_in: None,
+            alone: false,
             remote,
             budget,
+            deadline: None,
             holder: None,
             same_holder: false,
+            passed_by: 0,
         }
+    }
+
+    fn shares(&self) -> bool {
+        self.spec.stampede_mode().shares_misses()
     }
 
     fn inner(&self) -> &Inner {
@@ -104,6 +129,69 @@ where
 
     pub(crate) fn function(&self) -> &FunctionState {
         self.inner().functions.of(self.spec)
+    }
+
+    pub(super) fn mode(&self) -> LeaseMode {
+        self.mode
+    }
+
+    /// A hit that loads before its entry expires. Whatever keeps it from loading, it has a value to return.
+    pub(super) async fn early(mut self) -> Answer<S> {
+        let locks = self.spec.stampede_mode().locks();
+        let turn = locks.then(|| self.inner().refreshes.begin(&self.key, &self.inner().clock));
+        let told = match turn {
+            Some(None) => None,
+            Some(Some(turn)) => match self.ask().await {
+                Asked::Granted(held) => return self.lead_early(held, Some(turn)),
+                Asked::Told(told) => {
+                    turn.elsewhere();
+                    Some(told)
+                }
+            },
+            None => match self.ask().await {
+                Asked::Granted(held) => return self.lead_early(held, None),
+                // Without the lock they all load, and the first one's result is stored.
+                Asked::Told(Told::Busy(_)) => return self.lead_early(Held::Nothing, None),
+                Asked::Told(told) => Some(told),
+            },
+        };
+        if let Some(Told::Hit(stored)) = told
+            && let Some(newer) = self.take(stored)
+        {
+            return self.hit(newer);
+        }
+        // The backend may have taken so long that the value is past its TTL by now.
+        let clock = self.inner().clock.clone();
+        match self.stand_in.take_if(|stand_in| stand_in.is_fresh(&clock)) {
+            Some(stand_in) => self.hit(stand_in.found),
+            None => self.miss_in_time(None).await,
+        }
+    }
+
+    fn lead_early(self, held: Held, turn: Option<Turn>) -> Answer<S> {
+        self.function().counters.one(Count::Refreshes);
+        self.lead_with(held, turn)
+    }
+
+    /// A miss that waits for a load no longer than the function's `timeout`.
+    pub(super) async fn miss_in_time(mut self, away: Option<BackendError>) -> Answer<S> {
+        let Some(limit) = self.spec.timeout() else {
+            return self.miss(away).await;
+        };
+        let clock = self.inner().clock.clone();
+        self.deadline = Some(clock.now().after(limit));
+        let (cache, spec, shape) = (self.cache.clone(), self.spec, self.shape);
+        let stand_in = self.stand_in.clone();
+        let answer = race::within(Box::pin(self.miss(away)), clock.sleep(limit)).await;
+        answer.unwrap_or_else(|| {
+            let counters = &cache.inner.functions.of(spec).counters;
+            counters.one(Count::Misses);
+            counters.one(Count::Timeouts);
+            match stand_in.and_then(|stand_in| stand_in.output(&cache.inner, spec, shape)) {
+                Some(output) => Answer::Ready(output),
+                None => Answer::Late(limit),
+            }
+        })
     }
 
     pub(super) async fn miss(mut self, away: Option<BackendError>) -> Answer<S> {
@@ -116,9 +204,7 @@ where
                 self.function().counters.one(Count::Errors);
                 tracing::debug!(function = self.spec.name(), key = %self.key, %error, "loading without the cache");
                 self.without_backend().await
-            } else if self.spec.consistency_level() == Consistency::Eventual
-                && self.spec.stampede_mode() == Stampede::Lock
-            {
+            } else if self.spec.consistency_level() == Consistency::Eventual && self.shares() {
                 self.by_key_alone().await
             } else {
                 self.by_lease().await
@@ -129,7 +215,7 @@ where
                 Round::Again => {}
                 Round::Failed => {
                     failed_flights += 1;
-                    if failed_flights >= FAILED_FLIGHTS {
+                    if failed_flights + self.passed_by >= FAILED_FLIGHTS {
                         return self.lead(Held::Nothing);
                     }
                 }
@@ -146,13 +232,17 @@ where
     }
 
     pub(super) fn lead(self, held: Held) -> Answer<S> {
-        self.function().counters.one(Count::Misses);
-        Answer::Load(Box::new(Loading::new(self, held)))
+        self.lead_with(held, None)
     }
 
-    fn hit(&self, value: S::Value) -> Round<S> {
+    fn lead_with(self, held: Held, turn: Option<Turn>) -> Answer<S> {
+        self.function().counters.one(Count::Misses);
+        Answer::Load(Box::new(Loading::new(self, held, turn)))
+    }
+
+    fn hit(&self, found: Found<S::Value>) -> Answer<S> {
         self.function().counters.one(Count::Hits);
-        Round::Done(Answer::Ready(self.shape.value(value)))
+        Answer::Ready(found.output(self.shape))
     }
 
     /// One load at a time in this process whatever the backend says, and any of them will do.
@@ -180,13 +270,16 @@ where
             Asked::Granted(held) => return Round::Load(held),
             Asked::Told(told) => told,
         };
-        match (told, self.spec.stampede_mode()) {
-            (Told::Hit(stored), _) => self.found(stored),
-            (Told::Busy(_), Stampede::None) => Round::Load(Held::Nothing),
-            (Told::Busy(holder), Stampede::Lock) => self.await_holder(holder).await,
-            (Told::Bypass(generation), _) => self.beside_a_write(generation).await,
-            (Told::Away(error), _) => Round::Away(error),
-            (Told::Nothing, _) => Round::Again,
+        match told {
+            Told::Hit(stored) => match self.take(stored) {
+                Some(found) => Round::Done(self.hit(found)),
+                None => Round::Again,
+            },
+            Told::Busy(_) if !self.shares() => Round::Load(Held::Nothing),
+            Told::Busy(holder) => self.await_holder(holder).await,
+            Told::Bypass(generation) => self.beside_a_write(generation).await,
+            Told::Away(error) => Round::Away(error),
+            Told::Nothing => Round::Again,
         }
     }
 
@@ -194,11 +287,11 @@ where
     /// come meanwhile. A thousand callers of one cold key ask a remote backend twice.
     async fn ask_with_others(&mut self) -> Asked {
         // A question to a store in this process is over before another caller could join it.
-        if !self.remote || self.spec.stampede_mode() == Stampede::None {
+        if !self.remote || !self.shares() {
             return self.ask().await;
         }
         loop {
-            let question = match self.inner().questions.board(&self.key, self.mode()) {
+            let question = match self.inner().questions.board(&self.key, self.mode) {
                 Boarding::Lead(seat) => {
                     let asked = self.ask().await;
                     seat.land_for_others(|| asked.to_others());
@@ -215,14 +308,14 @@ where
         }
     }
 
-    async fn ask(&mut self) -> Asked {
+    pub(super) async fn ask(&mut self) -> Asked {
         let token = Token::fresh();
         // Boarded before the backend is asked: a task that is told "busy, by this token" finds the flight.
         let Boarding::Lead(seat) = self.inner().loads.board(&self.key, Join::Token(token)) else {
             return Asked::Told(Told::Nothing);
         };
         let lease = PendingLease::new(&self.cache, &self.key, token);
-        let (mode, ttl) = (self.mode(), self.inner().settings.lease_ttl);
+        let (mode, ttl) = (self.mode, self.inner().settings.lease_ttl);
         match self
             .cache
             .inner
@@ -245,27 +338,26 @@ where
         }
     }
 
-    fn mode(&self) -> LeaseMode {
-        if self.seen == Seen::Unusable {
-            LeaseMode::Refresh
-        } else {
-            LeaseMode::IfMissing
-        }
-    }
-
-    fn found(&mut self, stored: Stored) -> Round<S> {
+    /// Reads a value that came meanwhile. One that is of no use is the next to be replaced.
+    fn take(&mut self, stored: Stored) -> Option<Found<S::Value>> {
+        let mark = stored.mark();
         match entries::read(self.shape, self.function(), stored) {
-            Some(value) => self.hit(value),
-            None => {
-                self.seen = Seen::Unusable;
-                Round::Again
-            }
+            Some(found) if !found.life.is_expired() => return Some(found),
+            Some(found) => self.stand_in = Some(StandIn::new(found, &self.inner().clock)),
+            None => {}
         }
+        self.mode = LeaseMode::IfStill(mark);
+        None
     }
 
     /// Another load holds the lease: it is in this process, or somebody here already follows it, or this caller does.
     async fn await_holder(&mut self, holder: Token) -> Round<S> {
-        self.same_holder = self.holder.replace(holder) == Some(holder);
+        let before = self.holder.replace(holder);
+        self.same_holder = before == Some(holder);
+        self.passed_by += usize::from(before.is_some() && !self.same_holder);
+        if self.passed_by >= PASSED_BY {
+            return self.join_later().await;
+        }
         match self.inner().loads.board(&self.key, Join::Token(holder)) {
             Boarding::Join(flight) => self.join(&flight).await,
             Boarding::Lead(seat) => self.follow(holder, seat).await,
@@ -287,45 +379,50 @@ where
             .get(&self.key, &mut self.budget)
             .await
         {
-            Ok(Some(stored)) if self.seen != Seen::Unusable => stored,
+            Ok(Some(stored)) if self.may_take(&stored) => stored,
             Ok(_) => return Round::Again,
             Err(error) => return Round::Away(error),
         };
-        match entries::read(self.shape, self.function(), stored) {
-            Some(value) => {
-                seat.land(Landing::Value(self.shape.keep(value.clone())));
-                self.hit(value)
+        match self.take(stored) {
+            Some(found) => {
+                seat.land(found.landing(self.shape));
+                Round::Done(self.hit(found))
             }
-            None => {
-                self.seen = Seen::Unusable;
-                Round::Again
-            }
+            None => Round::Again,
+        }
+    }
+
+    fn may_take(&self, stored: &Stored) -> bool {
+        match self.mode {
+            LeaseMode::IfMissing => true,
+            LeaseMode::IfStill(mark) => stored.mark() != mark,
+            LeaseMode::Refresh => false,
         }
     }
 
     /// A write is in progress: load, store nothing.
     async fn beside_a_write(&mut self, generation: Token) -> Round<S> {
-        match (self.spec.stampede_mode(), self.spec.consistency_level()) {
-            (Stampede::None, _) => Round::Load(Held::Nothing),
+        match self.spec.consistency_level() {
+            _ if !self.shares() => Round::Load(Held::Nothing),
             // Within one generation the row may change at any moment, and a load of another process may have seen it: only
             // a load that begins from now on is sure to see no less.
-            (Stampede::Lock, Consistency::Strict) => self.join_later().await,
-            (Stampede::Lock, _) => self.board(Join::Token(generation)).await,
+            Consistency::Strict => self.join_later().await,
+            _ => self.board(Join::Token(generation)).await,
         }
     }
 
     /// The backend did not answer: one load at a time in this process, and nothing is stored.
     async fn without_backend(&mut self) -> Round<S> {
-        match (self.spec.stampede_mode(), self.spec.consistency_level()) {
-            (Stampede::None, _) => Round::Load(Held::Nothing),
-            (Stampede::Lock, Consistency::Strict) => self.join_later().await,
+        match self.spec.consistency_level() {
+            _ if !self.shares() => Round::Load(Held::Nothing),
+            Consistency::Strict => self.join_later().await,
             // Known to be away: there is nobody to ask, and what this process has invalidated itself is all that it can know.
-            (Stampede::Lock, _) if self.inner().guarded.breaker_open() => {
+            _ if self.inner().guarded.breaker_open() => {
                 self.board(Join::Away(self.inner().epochs.of(&self.key)))
                     .await
             }
             // One late answer: others can still invalidate, so only a load that begins from now on will do.
-            (Stampede::Lock, _) => self.join_later().await,
+            _ => self.join_later().await,
         }
     }
 
@@ -351,6 +448,11 @@ where
         }
     }
 
+    fn stands_in(&self) -> bool {
+        let stand_in = self.stand_in.as_ref();
+        stand_in.is_some_and(|found| found.may(&self.inner().clock, self.spec))
+    }
+
     /// Waits for a load of this process and takes its result.
     async fn join(&mut self, flight: &Flight<Landing>) -> Round<S> {
         let landing = flight.landing().await;
@@ -365,6 +467,13 @@ where
                 Some(absent) => absent,
                 None => return Round::Load(Held::Nothing),
             },
+            Landing::Error(_) | Landing::Failed if self.stands_in() => {
+                let stand_in = self.stand_in.take();
+                self.function().counters.one(Count::Misses);
+                let output =
+                    stand_in.and_then(|found| found.output(self.inner(), self.spec, self.shape));
+                return output.map_or(Round::Failed, |output| Round::Done(Answer::Ready(output)));
+            }
             Landing::Error(error) => match self.shape.unshare(&error) {
                 Some(error) => self.shape.failed(error),
                 None => return Round::Failed,

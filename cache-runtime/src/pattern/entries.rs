@@ -1,15 +1,17 @@
 //! Between a function's values and what the backend stores of them.
 
-use std::time::Duration;
+use std::sync::Arc;
 
+use once_cell::sync::Lazy;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::backend::{Format, Stored, Typed};
+use crate::backend::{Encoded, Format, Life, SharedValue, Stored, Typed};
 use crate::cache::Inner;
 use crate::entry;
 use crate::observe::{Count, FunctionState};
 use crate::shape::Shape;
+use crate::stampede::flight::Landing;
 
 /// A type whose values can be cached, in memory and remotely.
 ///
@@ -24,26 +26,80 @@ pub trait CacheValue: Clone + Serialize + DeserializeOwned + Send + Sync + 'stat
 
 impl<T: Clone + Serialize + DeserializeOwned + Send + Sync + 'static> CacheValue for T {}
 
+/// Stands in memory for "there is no value".
+#[derive(Debug)]
+pub(crate) struct NoValue;
+
+/// The one that all such entries share.
+pub(crate) fn no_value() -> SharedValue {
+    static NO_VALUE: Lazy<SharedValue> = Lazy::new(|| Arc::new(NoValue));
+    Arc::clone(&NO_VALUE)
+}
+
+/// What an entry says, with its times.
+#[derive(Debug, Clone)]
+pub(crate) struct Found<V> {
+    /// `None`: it says that there is no value, to a function that can say so too.
+    pub(crate) value: Option<V>,
+    pub(crate) life: Life,
+}
+
+impl<V> Found<V> {
+    /// The call's result.
+    pub(crate) fn output<S: Shape<Value = V>>(self, shape: S) -> S::Output {
+        match self
+            .value
+            .map_or_else(|| shape.absent(), |value| Some(shape.value(value)))
+        {
+            Some(output) => output,
+            None => {
+                unreachable!("what says that there is none was read for a function that can say so")
+            }
+        }
+    }
+
+    /// How it is handed to those who wait for it.
+    pub(crate) fn landing<S: Shape<Value = V>>(&self, shape: S) -> Landing
+    where
+        V: CacheValue,
+    {
+        match &self.value {
+            Some(value) => Landing::Value(shape.keep(value.clone())),
+            None => Landing::Absent,
+        }
+    }
+}
+
 /// Reads what the backend gave. `None`, counted, if it is not a value of this type and schema.
 #[inline]
-pub(crate) fn read<S>(shape: S, function: &FunctionState, stored: Stored) -> Option<S::Value>
+pub(crate) fn read<S>(shape: S, function: &FunctionState, stored: Stored) -> Option<Found<S::Value>>
 where
     S: Shape,
     S::Value: CacheValue,
 {
     let found = match stored {
-        Stored::Typed(typed) => shape.hand_out(typed.value),
-        Stored::Encoded(bytes) => decode(function, &bytes),
+        Stored::Typed(Typed { value, life }) if value.is::<NoValue>() => {
+            Some(Found { value: None, life })
+        }
+        Stored::Typed(Typed { value, life }) => shape.hand_out(value).map(|value| Found {
+            value: Some(value),
+            life,
+        }),
+        Stored::Encoded(entry) => decode(function, &entry),
     };
+    let found = found.filter(|found| found.value.is_some() || shape.absent().is_some());
     if found.is_none() {
         function.counters.one(Count::Unreadable);
     }
     found
 }
 
-fn decode<V: CacheValue>(function: &FunctionState, bytes: &[u8]) -> Option<V> {
-    match entry::decode::<V>(bytes, function.fingerprint::<V>()) {
-        Ok(decoded) => Some(decoded.value),
+fn decode<V: CacheValue>(function: &FunctionState, stored: &Encoded) -> Option<Found<V>> {
+    match entry::decode::<V>(&stored.bytes, function.fingerprint::<V>()) {
+        Ok(decoded) => Some(Found {
+            value: decoded.value,
+            life: decoded.life.aged(stored.age),
+        }),
         Err(mismatch) => {
             tracing::debug!(
                 function = function.spec.name(),
@@ -55,26 +111,24 @@ fn decode<V: CacheValue>(function: &FunctionState, bytes: &[u8]) -> Option<V> {
     }
 }
 
-/// Puts a value in the form that the backend keeps. `None`, counted and reported once, if the codec cannot write it.
+/// Puts a value, or that there is none, in the form that the backend keeps. `None`, counted and reported once, if the codec
+/// cannot write it.
 pub(crate) fn write<S>(
     shape: S,
     inner: &Inner,
     function: &FunctionState,
-    value: &S::Value,
-    load_time: Duration,
-    ttl: Duration,
+    value: Option<&S::Value>,
+    life: Life,
 ) -> Option<Stored>
 where
     S: Shape,
     S::Value: CacheValue,
 {
     if inner.guarded.backend().format() == Format::Typed {
-        return Some(Stored::Typed(Typed {
-            value: shape.keep(value.clone()),
-            load_time,
-        }));
+        let value = value.map_or_else(no_value, |value| shape.keep(value.clone()));
+        return Some(Stored::Typed(Typed { value, life }));
     }
-    let stored = encode(inner, function, value, load_time, ttl);
+    let stored = encode(inner, function, value, life);
     if stored.is_none() {
         function.counters.one(Count::Errors);
     }
@@ -84,9 +138,8 @@ where
 fn encode<V: CacheValue>(
     inner: &Inner,
     function: &FunctionState,
-    value: &V,
-    load_time: Duration,
-    ttl: Duration,
+    value: Option<&V>,
+    life: Life,
 ) -> Option<Stored> {
     let Some(codec) = function.codec(inner.settings.codec) else {
         tracing::error!(
@@ -94,18 +147,16 @@ fn encode<V: CacheValue>(
         );
         return None;
     };
-    if !function.round_trips(codec, value) {
+    if value.is_some_and(|value| !function.round_trips(codec, value)) {
         return None;
     }
     let meta = entry::Meta {
         fingerprint: function.fingerprint::<V>(),
         codec,
-        load_time,
-        ttl,
-        soft: None,
+        life,
     };
     match entry::encode(value, &meta) {
-        Ok(bytes) => Some(Stored::Encoded(bytes)),
+        Ok(bytes) => Some(Stored::Encoded(Encoded::new(bytes))),
         Err(error) => {
             function.report_unstorable(&error);
             None

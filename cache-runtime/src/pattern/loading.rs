@@ -5,17 +5,20 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-use crate::backend::Token;
-use crate::cache::{Cache, Inner};
+use crate::backend::{LeaseMode, Life, Stored, Token};
+use crate::cache::{self, Cache, Inner};
+use crate::clock::{Clock, Moment};
 use crate::error::{BackendError, BackendErrorKind};
 use crate::key::Key;
 use crate::observe::Count;
 use crate::pattern::aside::{Asked, Call};
-use crate::pattern::entries::{self, CacheValue};
+use crate::pattern::entries::{self, CacheValue, Found};
 use crate::race;
 use crate::shape::{Outcome, Shape};
 use crate::spec::{Consistency, Spec};
 use crate::stampede::flight::{Join, Landing, Seat, Told};
+use crate::stampede::refresh::Turn;
+use crate::stampede::stale;
 
 /// The place of whoever loads.
 pub(crate) type LoadSeat = Seat<Join, Landing>;
@@ -34,15 +37,75 @@ pub(crate) enum Held {
 /// The order to load: [`run`](Self::run) it with the function's body.
 ///
 /// Dropped instead, or while it runs, it gives up its lease and wakes those who wait.
-pub struct Loading<S> {
-    cache: Cache,
-    spec: &'static Spec,
+pub struct Loading<S: Shape> {
+    pub(super) cache: Cache,
+    pub(super) spec: &'static Spec,
     key: Key,
-    shape: S,
+    pub(super) shape: S,
     held: Held,
+    /// Whether there is a value that this load is to replace.
+    replaces: bool,
+    pub(super) stand_in: Option<StandIn<S::Value>>,
+    turn: Option<Turn>,
+    /// Until when the caller waits for it.
+    pub(super) deadline: Option<Moment>,
+    /// Whether what it loads is for its caller alone.
+    pub(super) alone: bool,
 }
 
-impl<S> fmt::Debug for Loading<S> {
+/// A value in hand, for the case that the load fails.
+#[derive(Debug, Clone)]
+pub(crate) struct StandIn<V> {
+    pub(crate) found: Found<V>,
+    seen: Moment,
+}
+
+impl<V> StandIn<V> {
+    pub(crate) fn new(found: Found<V>, clock: &Clock) -> Self {
+        Self {
+            found,
+            seen: clock.now(),
+        }
+    }
+
+    fn life_now(&self, clock: &Clock) -> Life {
+        let mut life = self.found.life;
+        life.age = life.age.saturating_add(clock.now().nanos_since(self.seen));
+        life
+    }
+
+    /// Whether it is within its TTL still.
+    pub(crate) fn is_fresh(&self, clock: &Clock) -> bool {
+        !self.life_now(clock).is_expired()
+    }
+
+    /// Whether it is still good enough to be returned for a load that failed.
+    pub(crate) fn may(&self, clock: &Clock, spec: &Spec) -> bool {
+        stale::may_stand_in(spec, &self.life_now(clock))
+    }
+
+    /// What it says, if it is; counted, if it is past its TTL.
+    pub(crate) fn found(self, inner: &Inner, spec: &'static Spec) -> Option<Found<V>> {
+        if !self.may(&inner.clock, spec) {
+            return None;
+        }
+        if !self.is_fresh(&inner.clock) {
+            let counters = &inner.functions.of(spec).counters;
+            counters.one(Count::StaleOnError);
+        }
+        Some(self.found)
+    }
+
+    /// The call's result, if it is; counted, if it is past its TTL.
+    pub(crate) fn output<S>(self, inner: &Inner, spec: &'static Spec, shape: S) -> Option<S::Output>
+    where
+        S: Shape<Value = V>,
+    {
+        self.found(inner, spec).map(|found| found.output(shape))
+    }
+}
+
+impl<S: Shape> fmt::Debug for Loading<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Loading")
             .field("key", &self.key)
@@ -56,8 +119,13 @@ where
     S: Shape,
     S::Value: CacheValue,
 {
-    pub(crate) fn new(call: Call<S>, held: Held) -> Self {
+    pub(crate) fn new(call: Call<S>, held: Held, turn: Option<Turn>) -> Self {
         Self {
+            replaces: call.mode() != LeaseMode::IfMissing,
+            stand_in: call.stand_in,
+            turn,
+            deadline: call.deadline,
+            alone: call.alone,
             cache: call.cache,
             spec: call.spec,
             key: call.key,
@@ -78,6 +146,7 @@ where
         let counters = &inner.functions.of(self.spec).counters;
         counters.one(Count::Loads);
         let began = inner.clock.now();
+        let body = cache::enter_load(&self.cache, vec![self.key.clone()], body);
         let output = match &self.held {
             // While it runs the lease is renewed: the lease's expiry bounds a crash, not a slow load.
             Held::Lease { lease, .. } => {
@@ -92,91 +161,108 @@ where
         Box::pin(self.end(output, load_time)).await
     }
 
-    async fn end(self: Box<Self>, output: S::Output, load_time: Duration) -> S::Output {
+    async fn end(mut self: Box<Self>, output: S::Output, load_time: Duration) -> S::Output {
         match self.shape.open(output) {
             Outcome::Value(value) => self.found(value, load_time).await,
             Outcome::Absent => {
-                self.held.end(|| Landing::Absent).await;
+                let shape = self.shape;
+                if let Some(seat) = self.store(None, load_time).await {
+                    seat.land_for_others(|| Landing::Absent);
+                }
                 // Only a shape that can say "there is none" opens to `Absent`, so this always has one to return.
-                match self.shape.absent() {
+                match shape.absent() {
                     Some(output) => output,
                     None => unreachable!("a shape without `None` opened to one"),
                 }
             }
             Outcome::Failed(error) => {
                 let inner = &self.cache.inner;
-                inner
-                    .functions
-                    .of(self.spec)
-                    .counters
-                    .one(Count::LoadErrors);
-                let share = || {
-                    self.shape
-                        .share(&error)
-                        .map_or(Landing::Failed, Landing::Error)
-                };
-                self.held.end(share).await;
-                self.shape.failed(error)
+                let counters = &inner.functions.of(self.spec).counters;
+                counters.one(Count::LoadErrors);
+                if let Some(seat) = self.held.give_up().await {
+                    seat.land_for_others(|| {
+                        let shared = self.shape.share(&error);
+                        shared.map_or(Landing::Failed, Landing::Error)
+                    });
+                }
+                let stand_in = self.stand_in.take();
+                stand_in
+                    .and_then(|found| found.output(inner, self.spec, self.shape))
+                    .unwrap_or_else(|| self.shape.failed(error))
             }
         }
     }
 
     /// Stores first and wakes then: a waiter that looks for itself finds the value.
     async fn found(self: Box<Self>, value: S::Value, load_time: Duration) -> S::Output {
-        let seat = match self.held {
-            Held::Lease { lease, seat } => {
-                let inner = &self.cache.inner;
-                store(
-                    inner, self.spec, self.shape, &self.key, lease, &value, load_time,
-                )
-                .await;
-                Some(seat)
-            }
-            Held::Seat(seat) => Some(seat),
-            Held::Nothing => None,
-        };
-        if let Some(seat) = seat {
-            seat.land_for_others(|| Landing::Value(self.shape.keep(value.clone())));
+        let shape = self.shape;
+        if let Some(seat) = self.store(Some(&value), load_time).await {
+            seat.land_for_others(|| Landing::Value(shape.keep(value.clone())));
         }
-        self.shape.value(value)
+        shape.value(value)
+    }
+
+    /// Stores what was found, or takes away what it shows to be old; the seat is whose who wait.
+    async fn store(self, value: Option<&S::Value>, load_time: Duration) -> Option<LoadSeat> {
+        let inner = &*self.cache.inner;
+        let (lease, seat) = match self.held {
+            Held::Lease { lease, seat } => (lease, seat),
+            Held::Seat(seat) => return Some(seat),
+            Held::Nothing => return None,
+        };
+        let function = inner.functions.of(self.spec);
+        let entry = stale::life_of(self.spec, inner, self.shape, value, load_time).and_then(
+            |(life, keep)| {
+                let stored = entries::write(self.shape, inner, function, value, life)?;
+                Some((stored, keep))
+            },
+        );
+        match entry {
+            Some((stored, keep)) => fill(inner, self.spec, &self.key, lease, stored, keep).await,
+            None if self.replaces => {
+                lease.ended();
+                // Nothing comes in its place, but the loader says that it is not true any more.
+                inner
+                    .guarded
+                    .invalidate(std::slice::from_ref(&self.key))
+                    .await;
+            }
+            None => lease.release().await,
+        }
+        if let Some(turn) = self.turn {
+            turn.done();
+        }
+        Some(seat)
     }
 }
 
 impl Held {
-    /// Ends a load that has nothing to store: the lease first, so that the next caller finds it free.
-    async fn end(self, landing: impl FnOnce() -> Landing) {
+    /// Gives the lease up, so that the next caller finds it free; the seat is whose who wait.
+    async fn give_up(self) -> Option<LoadSeat> {
         match self {
             Self::Lease { lease, seat } => {
                 lease.release().await;
-                seat.land_for_others(landing);
+                Some(seat)
             }
-            Self::Seat(seat) => seat.land_for_others(landing),
-            Self::Nothing => {}
+            Self::Seat(seat) => Some(seat),
+            Self::Nothing => None,
         }
     }
 }
 
-async fn store<S>(
+async fn fill(
     inner: &Inner,
     spec: &'static Spec,
-    shape: S,
     key: &Key,
     lease: GrantedLease,
-    value: &S::Value,
-    load_time: Duration,
-) where
-    S: Shape,
-    S::Value: CacheValue,
-{
+    stored: Stored,
+    keep: Duration,
+) {
     let function = inner.functions.of(spec);
-    let ttl = spec.ttl().unwrap_or(inner.settings.default_ttl);
-    let Some(stored) = entries::write(shape, inner, function, value, load_time, ttl) else {
-        return lease.release().await;
-    };
     let answer = match spec.consistency_level() {
-        Consistency::Eventual => inner.guarded.put(key, stored, ttl).await,
+        Consistency::Eventual => inner.guarded.put(key, stored, keep).await,
         Consistency::Fenced | Consistency::Strict => {
-            inner.guarded.fill(key, lease.token, stored, ttl).await
+            inner.guarded.fill(key, lease.token, stored, keep).await
         }
     };
     match answer {
@@ -250,7 +336,7 @@ impl GrantedLease {
         self.token
     }
 
-    fn ended(mut self) {
+    pub(super) fn ended(mut self) {
         self.stands = false;
     }
 

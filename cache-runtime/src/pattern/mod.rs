@@ -1,6 +1,8 @@
 //! The patterns: what a call of an annotated function does.
 
 pub(crate) mod aside;
+pub(crate) mod background;
+pub(crate) mod batch;
 pub(crate) mod entries;
 mod loading;
 pub(crate) mod read;

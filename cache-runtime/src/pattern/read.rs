@@ -5,17 +5,21 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
-use crate::backend::{SharedValue, Stored};
+use crate::backend::{LeaseMode, Mark, SharedValue, Stored, Typed};
 use crate::cache::{self, Cache, Current, Place};
+use crate::error::BackendError;
 use crate::invalidation::transaction::Transaction;
 use crate::key::Key;
 use crate::observe::Count;
 use crate::pattern::aside::Call;
-use crate::pattern::entries::{self, CacheValue};
-use crate::pattern::loading::{Held, Loading};
+use crate::pattern::background::Refresh;
+use crate::pattern::entries::{self, CacheValue, NoValue};
+use crate::pattern::loading::{Held, Loading, StandIn};
 use crate::shape::Shape;
 use crate::spec::Spec;
+use crate::stampede::stale::{self, Freshness};
 
 /// What the runtime answers to a call: the result, or the order to load it.
 #[derive(Debug)]
@@ -24,8 +28,12 @@ pub enum Answer<S: Shape> {
     Hit(Hit<S>),
     /// The call's result.
     Ready(S::Output),
+    /// The call's result, and the order to replace it in the background.
+    Due(S::Output, Box<Refresh<S>>),
     /// The caller runs its body under this. In a box, so that a hit does not carry its size about.
     Load(Box<Loading<S>>),
+    /// There was no result within this time.
+    Late(Duration),
 }
 
 /// A value that is shared and that the caller takes its own copy of, at the very end: a value of some size is copied once, to where it is
@@ -46,16 +54,25 @@ where
     S: Shape,
     S::Value: CacheValue,
 {
-    fn new(shape: S, shared: SharedValue) -> Option<Self> {
-        shape.fits(&shared).then_some(Self { shape, shared })
+    /// Gives the value back if it is not one of this function's.
+    fn new(shape: S, shared: SharedValue) -> Result<Self, SharedValue> {
+        if shape.fits(&shared) || shared.is::<NoValue>() && shape.absent().is_some() {
+            Ok(Self { shape, shared })
+        } else {
+            Err(shared)
+        }
     }
 
     /// The call's result.
     #[must_use]
     #[inline]
     pub fn output(self) -> S::Output {
-        match self.shape.hand_out(self.shared) {
-            Some(value) => self.shape.value(value),
+        let value = self.shape.hand_out(self.shared);
+        match value.map_or_else(
+            || self.shape.absent(),
+            |value| Some(self.shape.value(value)),
+        ) {
+            Some(output) => output,
             None => unreachable!("what fits can be handed out"),
         }
     }
@@ -84,25 +101,34 @@ where
     let cache = given.map_or(cache, Current::Own);
     let mut seen = Seen::NotAsked;
     if refresh {
-        seen = Seen::Unusable;
+        seen = Seen::ToBeRefreshed;
     } else if transaction.is_none()
         && let Some(local) = cache.inner.guarded.get_now(key)
     {
-        seen = Seen::Nothing;
-        if let Some(stored) = local {
-            let function = cache.inner.functions.of(spec);
-            match stored {
-                Stored::Typed(typed) => {
-                    if let Some(hit) = Hit::new(shape, typed.value) {
-                        function.counters.one(Count::Hits);
-                        return Reading::Now(Some(hit));
+        match local {
+            None => seen = Seen::Nothing,
+            Some(Stored::Typed(typed)) => match stale::judge(spec, &cache.inner, &typed.life) {
+                Freshness::Fresh => {
+                    let function = cache.inner.functions.of(spec);
+                    match Hit::new(shape, typed.value) {
+                        Ok(hit) => {
+                            function.counters.one(Count::Hits);
+                            return Reading::Now(Some(Answer::Hit(hit)));
+                        }
+                        Err(value) => {
+                            function.counters.one(Count::Unreadable);
+                            let life = typed.life;
+                            seen = Seen::Unusable(Stored::Typed(Typed { value, life }).mark());
+                        }
                     }
-                    function.counters.one(Count::Unreadable);
-                    seen = Seen::Unusable;
                 }
-                // Bytes in this process are read where other bytes are.
-                Stored::Encoded(_) => seen = Seen::NotAsked,
-            }
+                freshness => match old(spec, &cache, key, shape, typed, freshness) {
+                    Ok(answer) => return Reading::Now(Some(answer)),
+                    Err(stored) => seen = Seen::Aged(stored, freshness),
+                },
+            },
+            // Bytes in this process are read where other bytes are.
+            Some(Stored::Encoded(_)) => {}
         }
     }
     Reading::Later(Box::pin(later(
@@ -113,6 +139,50 @@ where
         shape,
         seen,
     )))
+}
+
+/// A value of this process that is not fresh: answered here if that takes no waiting.
+#[cold]
+fn old<S>(
+    spec: &'static Spec,
+    cache: &Current,
+    key: &Key,
+    shape: S,
+    typed: Typed,
+    freshness: Freshness,
+) -> Result<Answer<S>, Stored>
+where
+    S: Shape,
+    S::Value: CacheValue,
+{
+    let inner = &cache.inner;
+    if freshness != Freshness::Old {
+        return Err(Stored::Typed(typed));
+    }
+    let mark = Stored::Typed(typed.clone()).mark();
+    let Typed { value, life } = typed;
+    let hit = match Hit::new(shape, value) {
+        Ok(hit) => hit,
+        Err(value) => return Err(Stored::Typed(Typed { value, life })),
+    };
+    let counters = &inner.functions.of(spec).counters;
+    counters.one(Count::Hits);
+    counters.one(Count::StaleHits);
+    Ok(match inner.refreshes.begin(key, &inner.clock) {
+        None => Answer::Hit(hit),
+        Some(turn) => {
+            let refresh = Refresh::new(
+                Cache::clone(cache),
+                spec,
+                key.clone(),
+                shape,
+                mark,
+                &life,
+                turn,
+            );
+            Answer::Due(hit.output(), Box::new(refresh))
+        }
+    })
 }
 
 /// Does what the answer says: hands the result on, or runs the body for it.
@@ -130,17 +200,22 @@ where
         Answer::Hit(hit) => hit.output(),
         Answer::Ready(output) => output,
         Answer::Load(load) => load.run(body).await,
+        // Not for a function that borrows: its arguments end with the call. The macros see to it that none asks for these.
+        Answer::Due(output, _) => output,
+        Answer::Late(limit) => {
+            unreachable!("a function without a timeout ran into one of {limit:?}")
+        }
     }
 }
 
 /// The answer, or the future of it.
-enum Reading<S, F> {
-    Now(Option<Hit<S>>),
+enum Reading<S: Shape, F> {
+    Now(Option<Answer<S>>),
     Later(Pin<Box<F>>),
 }
 
 // Nothing in it is pinned but what is behind its own box.
-impl<S, F> Unpin for Reading<S, F> {}
+impl<S: Shape, F> Unpin for Reading<S, F> {}
 
 impl<S: Shape, F: Future<Output = Answer<S>>> Future for Reading<S, F> {
     type Output = Answer<S>;
@@ -148,22 +223,23 @@ impl<S: Shape, F: Future<Output = Answer<S>>> Future for Reading<S, F> {
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Answer<S>> {
         match self.get_mut() {
-            Self::Now(hit) => hit
-                .take()
-                .map_or(Poll::Pending, |hit| Poll::Ready(Answer::Hit(hit))),
+            Self::Now(answer) => answer.take().map_or(Poll::Pending, Poll::Ready),
             Self::Later(future) => future.as_mut().poll(cx),
         }
     }
 }
 
 /// What a look into this process found.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Seen {
+enum Seen {
     /// The answer is elsewhere.
     NotAsked,
     Nothing,
-    /// A value that is not to be used: of another type, or to be refreshed.
-    Unusable,
+    /// A value of another type.
+    Unusable(Mark),
+    /// A value that is not fresh.
+    Aged(Stored, Freshness),
+    /// Whatever there is, it is to be replaced.
+    ToBeRefreshed,
 }
 
 /// Goes on where the look into this process ended: with the remote value, or the miss. A hit ends here, so what only a miss needs is
@@ -174,7 +250,7 @@ async fn later<S>(
     spec: &'static Spec,
     key: Key,
     shape: S,
-    mut seen: Seen,
+    seen: Seen,
 ) -> Answer<S>
 where
     S: Shape,
@@ -186,25 +262,82 @@ where
     let noted = transaction
         .as_ref()
         .is_some_and(|transaction| transaction.has_noted(&cache, &key));
-    if seen == Seen::NotAsked && !noted {
-        match inner.guarded.get(&key, &mut budget).await {
-            Ok(None) => {}
-            Ok(Some(stored)) => {
-                let function = inner.functions.of(spec);
-                if let Some(value) = entries::read(shape, function, stored) {
-                    function.counters.one(Count::Hits);
-                    return Answer::Ready(shape.value(value));
-                }
-                seen = Seen::Unusable;
-            }
+    let (mut mode, mut stored) = (LeaseMode::IfMissing, None);
+    match seen {
+        Seen::Nothing => {}
+        Seen::Unusable(mark) => mode = LeaseMode::IfStill(mark),
+        Seen::ToBeRefreshed => mode = LeaseMode::Refresh,
+        Seen::Aged(here, freshness) => stored = Some((here, Some(freshness))),
+        Seen::NotAsked if noted => {}
+        Seen::NotAsked => match inner.guarded.get(&key, &mut budget).await {
+            Ok(found) => stored = found.map(|found| (found, None)),
             Err(error) => away = Some(error),
+        },
+    }
+    let mut stand_in = None;
+    let mut drawn = false;
+    if let Some((stored, freshness)) = stored {
+        let function = inner.functions.of(spec);
+        let mark = stored.mark();
+        mode = LeaseMode::IfStill(mark);
+        if let Some(found) = entries::read(shape, function, stored) {
+            match freshness.unwrap_or_else(|| stale::judge(spec, inner, &found.life)) {
+                Freshness::Old if transaction.is_none() => {
+                    function.counters.one(Count::Hits);
+                    function.counters.one(Count::StaleHits);
+                    let life = found.life;
+                    let output = found.output(shape);
+                    let Some(turn) = inner.refreshes.begin(&key, &inner.clock) else {
+                        return Answer::Ready(output);
+                    };
+                    let cache = cache.into_owned();
+                    let refresh = Refresh::new(cache, spec, key, shape, mark, &life, turn);
+                    return Answer::Due(output, Box::new(refresh));
+                }
+                Freshness::Drawn if transaction.is_none() => {
+                    drawn = true;
+                    stand_in = Some(StandIn::new(found, &inner.clock));
+                }
+                Freshness::Expired => stand_in = Some(StandIn::new(found, &inner.clock)),
+                Freshness::Fresh | Freshness::Old | Freshness::Drawn => {
+                    function.counters.one(Count::Hits);
+                    return Answer::Ready(found.output(shape));
+                }
+            }
         }
     }
-    let call = Call::new(cache.into_owned(), spec, key, shape, seen, budget);
-    if transaction.is_some() {
-        // What a transaction reads is true for it alone: rows it has not committed, or a snapshot that others have left behind.
+    // In a box of its own, so that a remote hit does not allocate for it.
+    Box::pin(missed(
+        Call::new(cache.into_owned(), spec, key, shape, mode, budget),
+        stand_in,
+        transaction.is_some(),
+        drawn,
+        away,
+    ))
+    .await
+}
+
+/// Goes on where the look-up ended without an answer.
+async fn missed<S>(
+    mut call: Call<S>,
+    stand_in: Option<StandIn<S::Value>>,
+    in_transaction: bool,
+    drawn: bool,
+    away: Option<BackendError>,
+) -> Answer<S>
+where
+    S: Shape,
+    S::Value: CacheValue,
+{
+    call.stand_in = stand_in;
+    // What a transaction reads is true for it alone: rows it has not committed, or a snapshot that others have left behind. And a call
+    // from inside the load of its own key cannot wait for that.
+    if in_transaction || cache::is_loading(&call.cache, &call.key) {
+        call.alone = true;
         return call.lead(Held::Nothing);
     }
-    // In a box of its own, so that a remote hit does not allocate for it.
-    Box::pin(call.miss(away)).await
+    if drawn {
+        return call.early().await;
+    }
+    call.miss_in_time(away).await
 }

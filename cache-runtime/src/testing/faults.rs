@@ -5,7 +5,9 @@ use std::future::pending;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::backend::{Backend, BackendFuture, Format, Lease, LeaseMode, Stored, Token, WriteEnd};
+use crate::backend::{
+    Ask, Backend, BackendFuture, Fill, Format, HeldLease, Lease, LeaseMode, Stored, Token, WriteEnd,
+};
 use crate::error::{BackendError, BackendErrorKind};
 use crate::key::Key;
 
@@ -155,6 +157,30 @@ impl<B: Backend> Backend for Faulty<B> {
 
     fn release<'a>(&'a self, key: &'a Key, token: Token) -> BackendFuture<'a, ()> {
         self.meet(move |inner| inner.release(key, token))
+    }
+
+    fn get_many<'a>(&'a self, keys: &'a [Key]) -> BackendFuture<'a, Vec<Option<Stored>>> {
+        self.meet(move |inner| inner.get_many(keys))
+    }
+
+    fn lease_many<'a>(&'a self, asks: &'a [Ask], ttl: Duration) -> BackendFuture<'a, Vec<Lease>> {
+        self.meet(move |inner| inner.lease_many(asks, ttl))
+    }
+
+    fn renew_many<'a>(
+        &'a self,
+        held: &'a [HeldLease],
+        ttl: Duration,
+    ) -> BackendFuture<'a, Vec<bool>> {
+        self.meet(move |inner| inner.renew_many(held, ttl))
+    }
+
+    fn fill_many(&self, fills: Vec<Fill>) -> BackendFuture<'_, Vec<bool>> {
+        self.meet(move |inner| inner.fill_many(fills))
+    }
+
+    fn release_many<'a>(&'a self, held: &'a [HeldLease]) -> BackendFuture<'a, ()> {
+        self.meet(move |inner| inner.release_many(held))
     }
 
     fn invalidate<'a>(&'a self, keys: &'a [Key]) -> BackendFuture<'a, ()> {

@@ -4,7 +4,7 @@ use cache_runtime::cached;
 
 struct Db;
 
-#[cached(key = "user:<id>", stale_if_error = "5m")]
+#[cached(key = "user:<id>", tags("users"))]
 async fn load_user(db: &Db, id: u64) -> Result<Option<String>, String> {
     let _ = db;
     Ok(Some(id.to_string()))

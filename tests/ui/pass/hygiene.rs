@@ -24,6 +24,7 @@ struct String;
 struct Vec;
 struct Box;
 struct F;
+#[derive(Clone)]
 struct Key;
 struct Keys;
 struct KeyWriter;
@@ -83,6 +84,25 @@ async fn put(value_: u8, load: u8) -> u8 {
     value_ + load
 }
 
+#[memo(key = "late:<own>", stampede = "swr", refresh_after = 1, timeout = 2)]
+async fn late(
+    own: &str,
+    body: &u8,
+    lend: &[u8],
+) -> ::core::result::Result<u8, ::cache_runtime::Error> {
+    let __cache_body = (SPEC, answer, __shown, Some, None, Ok, Err);
+    drop(__cache_body);
+    let _ = own;
+    ::core::result::Result::Ok(*body + lend[0])
+}
+
+#[memo(key = "all:<keys[]>:<form>")]
+async fn all(keys: &[u8], form: u8, part: Key) -> ::std::collections::HashMap<u8, u8> {
+    let __cache_part = (SPEC, answer, __shown, Some, None, Ok, Err, part);
+    drop(__cache_part);
+    keys.iter().map(|key| (*key, form)).collect()
+}
+
 #[forgets("a:<keys>:<ret>", "b:<return>", "c:<all[]>")]
 async fn write(keys: u8, ret: u8, all: [u8; 0]) -> ::core::result::Result<u8, u8> {
     let _ = all;
@@ -94,5 +114,7 @@ fn main() {
     drop(put(1, 2));
     drop(load(1, 2, 3, 4));
     drop(load::key(1, 2));
+    drop(all(&[1], 2, Key));
+    drop(all::keys(&[1], 2));
     drop(Looks::Some);
 }

@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 
 use super::state::Shard;
 use super::{Memory, Name, Slot};
-use crate::backend::{Stored, Typed};
+use crate::backend::{SharedValue, Stored, Typed};
 use crate::clock::Moment;
 use crate::key::Key;
 
@@ -16,6 +16,7 @@ use crate::key::Key;
 pub(super) struct Leftover {
     pub(super) removed: Option<(Name, Slot)>,
     pub(super) evicted: SmallVec<[Slot; 2]>,
+    pub(super) seen: SmallVec<[SharedValue; 1]>,
 }
 
 /// Collects what an insertion replaces or evicts.
@@ -44,26 +45,27 @@ impl Change<'_> {
     /// dropped here, in case that it becomes the last.
     pub(super) fn lookup(&mut self) -> Option<Stored> {
         let slot = self.memory.values.get(self.key.as_bytes())?;
-        if self.memory.clock.has_come(slot.deadline) {
-            self.leftover.evicted.push(slot);
+        if self.now >= slot.kept_until() {
+            self.leftover.seen.push(slot.value);
             return None;
         }
-        Some(Stored::Typed(slot.into_typed()))
+        Some(Stored::Typed(slot.into_typed(self.now)))
+    }
+
+    /// A copy that was looked at and is not needed.
+    pub(super) fn keep_for_later(&mut self, stored: Stored) {
+        if let Stored::Typed(typed) = stored {
+            self.leftover.seen.push(typed.value);
+        }
     }
 
     pub(super) fn remove_value(&mut self) {
         self.leftover.removed = self.memory.values.remove(self.key.as_bytes());
     }
 
-    pub(super) fn store(&mut self, typed: Typed, ttl: Duration) {
+    pub(super) fn store(&mut self, typed: Typed, keep: Duration) {
         let weight = self.memory.weigher.weigh(self.key, &*typed.value);
-        let load_time = u32::try_from(typed.load_time.as_micros()).unwrap_or(u32::MAX);
-        let slot = Slot {
-            deadline: self.now.after(ttl),
-            value: typed.value,
-            weight,
-            load_time,
-        };
+        let slot = Slot::new(typed, keep, self.now, weight);
         self.memory.values.insert_with_lifecycle(
             Name::from_slice(self.key.as_bytes()),
             slot,

@@ -15,8 +15,10 @@ use self::bounds::{SlotWeight, Weigher};
 use self::change::{Change, Evictions, Leftover};
 use self::state::Table;
 use super::{
-    Backend, BackendFuture, Format, Lease, LeaseMode, SharedValue, Stored, Token, Typed, WriteEnd,
+    Backend, BackendFuture, Format, Lease, LeaseMode, Life, SharedValue, Stored, Token, Typed,
+    WriteEnd,
 };
+use crate::backend::stored::nanos;
 use crate::clock::{Clock, Moment};
 use crate::error::{BackendError, BackendErrorKind, ConfigError};
 use crate::key::Key;
@@ -49,22 +51,69 @@ pub struct Memory {
     clock: Clock,
 }
 
-/// One value with the moment at which it expires.
+/// One value with its times.
 #[derive(Clone)]
 struct Slot {
-    deadline: Moment,
     value: SharedValue,
+    stored: Moment,
+    ttl: u64,
+    /// How long it is kept past its TTL, in milliseconds; what is longer than 49 days is for ever.
+    kept_past: u32,
+    /// When it is to be refreshed, in milliseconds after it was stored; `NO_SOFT` for never.
+    soft: u32,
     weight: u32,
     /// Microseconds. Longer loads than an hour are told as one.
     load_time: u32,
 }
 
+const NO_SOFT: u32 = u32::MAX;
+
 impl Slot {
+    fn new(typed: Typed, keep: Duration, stored: Moment, weight: u32) -> Self {
+        let Typed { value, life } = typed;
+        let past = keep.saturating_sub(life.ttl());
+        Self {
+            value,
+            stored,
+            ttl: nanos(life.ttl().min(keep)),
+            kept_past: u32::try_from(past.as_millis()).unwrap_or(u32::MAX),
+            soft: life.soft().map_or(NO_SOFT, |soft| {
+                u32::try_from(soft.as_millis()).unwrap_or(NO_SOFT)
+            }),
+            weight,
+            load_time: u32::try_from(life.load_time().as_micros()).unwrap_or(u32::MAX),
+        }
+    }
+
     #[inline]
-    fn into_typed(self) -> Typed {
+    fn fresh_until(&self) -> Moment {
+        self.stored.after_nanos(self.ttl)
+    }
+
+    #[inline]
+    fn kept_until(&self) -> Moment {
+        let past = match self.kept_past {
+            u32::MAX => u64::MAX,
+            ms => u64::from(ms) * 1_000_000,
+        };
+        self.fresh_until().after_nanos(past)
+    }
+
+    #[inline]
+    fn into_typed(self, now: Moment) -> Typed {
+        let life = Life {
+            ttl: self.ttl,
+            soft: if self.soft == NO_SOFT {
+                u64::MAX
+            } else {
+                u64::from(self.soft) * 1_000_000
+            },
+            load_time: u64::from(self.load_time) * 1000,
+            age: now.nanos_since(self.stored),
+        };
         Typed {
             value: self.value,
-            load_time: Duration::from_micros(self.load_time.into()),
+            life,
         }
     }
 }
@@ -148,8 +197,9 @@ impl Memory {
     #[inline]
     fn live(&self, key: &Key) -> Option<Typed> {
         let slot = self.values.get(key.as_bytes())?;
-        if !self.clock.has_come(slot.deadline) {
-            return Some(slot.into_typed());
+        let now = self.clock.now_about(slot.fresh_until());
+        if now < slot.kept_until() {
+            return Some(slot.into_typed(now));
         }
         self.remove_expired(key);
         None
@@ -159,7 +209,7 @@ impl Memory {
     fn remove_expired(&self, key: &Key) {
         // Looked at again under the lock: a new value may have come meanwhile.
         self.values
-            .remove_if(key.as_bytes(), |slot| self.clock.has_come(slot.deadline));
+            .remove_if(key.as_bytes(), |slot| self.clock.now() >= slot.kept_until());
     }
 
     #[inline]
@@ -241,10 +291,13 @@ impl Backend for Memory {
         mode: LeaseMode,
     ) -> BackendFuture<'a, Lease> {
         ready(self.on(key, |at| {
-            if mode == LeaseMode::IfMissing
+            if mode != LeaseMode::Refresh
                 && let Some(stored) = at.lookup()
             {
-                return Lease::Hit(stored);
+                if mode != LeaseMode::IfStill(stored.mark()) {
+                    return Lease::Hit(stored);
+                }
+                at.keep_for_later(stored);
             }
             let (now, state) = (at.now, at.shard.state(key, at.now));
             if let Some(generation) = state.write_in_progress(now) {
@@ -278,7 +331,7 @@ impl Backend for Memory {
         key: &'a Key,
         token: Token,
         value: Stored,
-        ttl: Duration,
+        keep: Duration,
     ) -> BackendFuture<'a, bool> {
         let value = match typed(value) {
             Ok(value) => value,
@@ -291,7 +344,7 @@ impl Backend for Memory {
                 .existing(key)
                 .is_some_and(|state| state.lease(now) == Some(token));
             if stands {
-                at.store(value, ttl);
+                at.store(value, keep);
                 at.shard.end_lease(key, now);
             }
             stands
@@ -325,7 +378,7 @@ impl Backend for Memory {
         ready(())
     }
 
-    fn put<'a>(&'a self, key: &'a Key, value: Stored, ttl: Duration) -> BackendFuture<'a, bool> {
+    fn put<'a>(&'a self, key: &'a Key, value: Stored, keep: Duration) -> BackendFuture<'a, bool> {
         let value = match typed(value) {
             Ok(value) => value,
             Err(error) => return Box::pin(std::future::ready(Err(error))),
@@ -339,7 +392,7 @@ impl Backend for Memory {
             {
                 return false;
             }
-            at.store(value, ttl);
+            at.store(value, keep);
             at.shard.end_lease(key, now);
             true
         }))
@@ -382,7 +435,7 @@ impl Backend for Memory {
         value: Option<(Stored, Duration)>,
     ) -> BackendFuture<'a, WriteEnd> {
         let value = match value
-            .map(|(stored, ttl)| typed(stored).map(|value| (value, ttl)))
+            .map(|(stored, keep)| typed(stored).map(|value| (value, keep)))
             .transpose()
         {
             Ok(value) => value,
@@ -396,8 +449,8 @@ impl Backend for Memory {
                 .map_or(WriteEnd::Overlapped, |state| state.end_write(token, now));
             at.remove_value();
             at.shard.end_lease(key, now);
-            if let (WriteEnd::Clean, Some((value, ttl))) = (end, value) {
-                at.store(value, ttl);
+            if let (WriteEnd::Clean, Some((value, keep))) = (end, value) {
+                at.store(value, keep);
             }
             end
         }))
@@ -408,7 +461,7 @@ impl Backend for Memory {
         key: &'a Key,
         version: u64,
         value: Stored,
-        ttl: Duration,
+        keep: Duration,
     ) -> BackendFuture<'a, bool> {
         let value = match typed(value) {
             Ok(value) => value,
@@ -416,10 +469,10 @@ impl Backend for Memory {
         };
         ready(self.on(key, |at| {
             let now = at.now;
-            let newer = at.shard.state(key, now).raise_fence(version, now, ttl);
+            let newer = at.shard.state(key, now).raise_fence(version, now, keep);
             if newer {
                 at.shard.state(key, now).overlap();
-                at.store(value, ttl);
+                at.store(value, keep);
             }
             at.shard.end_lease(key, now);
             newer

@@ -8,14 +8,15 @@ use std::time::{Duration, Instant};
 use redis::aio::MultiplexedConnection;
 use redis::{
     AsyncConnectionConfig, Client, Cmd, Pipeline, PushInfo, PushKind, RedisError, ServerErrorKind,
-    Value,
+    ToRedisArgs, Value,
 };
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
+use super::clock::{ServerClock, ServerTime};
 use super::failure::{self, ConnectFailure};
-use super::names::Name;
-use super::scripts::Script;
+use super::gather::Gather;
+use super::scripts::{Call, Script};
 use super::wake::Callers;
 use crate::error::{BackendError, BackendErrorKind};
 
@@ -27,6 +28,10 @@ const LONGEST_PAUSE_WHEN_REFUSED: Duration = Duration::from_secs(1);
 /// A connection to a server that turned out to be a replica is kept at least this long: else every write would cost the reads
 /// theirs.
 const KEPT_AT_LEAST: Duration = Duration::from_secs(1);
+
+/// So many commands wait for their turn to be written before their callers have to: with the library's 50 those of a busy process
+/// queue twice.
+const BUFFER: usize = 1024;
 
 /// How to make a connection.
 pub(super) struct Plan {
@@ -49,6 +54,7 @@ pub(super) struct Link {
     silent_pings: AtomicU32,
     hurry: Notify,
     pub(super) callers: Callers,
+    pub(super) gather: Gather,
 }
 
 struct State {
@@ -93,6 +99,7 @@ pub(super) struct Live {
     pub(super) connection: MultiplexedConnection,
     pub(super) epoch: u64,
     since: Instant,
+    clock: Arc<ServerClock>,
 }
 
 impl Link {
@@ -114,6 +121,7 @@ impl Link {
             silent_pings: AtomicU32::new(0),
             hurry: Notify::new(),
             callers: Callers::default(),
+            gather: Gather::default(),
         });
         match link.attempt(Arc::downgrade(&link)).await {
             Ok(fresh) => link.install(fresh),
@@ -168,50 +176,123 @@ impl Link {
         replies.map_err(|error| self.broke(&error, live.epoch))
     }
 
-    /// Runs a script, with its source if the server does not know it.
-    pub(super) async fn run(
+    /// Sends a command that reads entries, and gives the server's time when the reply came. That is asked for on the way where it is
+    /// not known well enough.
+    pub(super) async fn read(
+        self: &Arc<Self>,
+        command: &Cmd,
+    ) -> Result<(Value, ServerTime), BackendError> {
+        let mut live = self.live()?;
+        if live.clock.is_due(Instant::now()) {
+            let mut commands = Pipeline::with_capacity(2);
+            commands.add_command(command.clone());
+            // In a box: it is rare, and every read would be as large.
+            let (mut replies, now) = Box::pin(self.read_with_time(live, commands)).await?;
+            return Ok((replies.pop().unwrap_or(Value::Nil), now));
+        }
+        let reply = live.connection.send_packed_command(command).await;
+        let reply = reply.map_err(|error| self.broke(&error, live.epoch))?;
+        Ok((reply, live.clock.at(Instant::now())))
+    }
+
+    /// [`read`](Self::read) of many.
+    pub(super) async fn read_all(
+        self: &Arc<Self>,
+        commands: Pipeline,
+    ) -> Result<(Vec<Value>, ServerTime), BackendError> {
+        self.read_with_time(self.live()?, commands).await
+    }
+
+    async fn read_with_time(
+        self: &Arc<Self>,
+        mut live: Live,
+        mut commands: Pipeline,
+    ) -> Result<(Vec<Value>, ServerTime), BackendError> {
+        commands.cmd("TIME");
+        let sent = Instant::now();
+        let replies = live
+            .connection
+            .send_packed_commands(&commands, 0, commands.len())
+            .await;
+        let mut replies = replies.map_err(|error| self.broke(&error, live.epoch))?;
+        if let Some(time) = replies.pop() {
+            live.clock.note(&time, sent);
+        }
+        Ok((replies, live.clock.at(Instant::now())))
+    }
+
+    /// Runs a script.
+    pub(super) async fn run<N: ToRedisArgs>(
         self: &Arc<Self>,
         script: &Script,
-        entry: [Name<'_>; 2],
-        args: &[&[u8]],
+        call: Call<'_, N>,
     ) -> Result<Value, BackendError> {
-        let [value, state] = entry;
-        let mut reply = self.send_raw(&script.call(value, state, args)).await?;
-        if is_unknown_script(&reply) {
-            reply = self
-                .send_raw(&script.call_with_source(value, state, args))
-                .await?;
-        }
+        let reply = self.run_raw(script, call).await?;
         self.accept(reply)
     }
 
-    /// Runs a script on many entries in one round trip, with a second one if the server does not know it.
-    pub(super) async fn run_on_all<N: redis::ToRedisArgs + Copy>(
+    /// Runs a script, with its source if the server does not know it.
+    async fn run_raw<N: ToRedisArgs>(
         self: &Arc<Self>,
         script: &Script,
-        entries: impl Iterator<Item = [N; 2]> + Clone,
-    ) -> Result<(), BackendError> {
+        call: Call<'_, N>,
+    ) -> Result<Value, BackendError> {
+        let reply = self.send_raw(&script.call(call)).await?;
+        if is_unknown_script(&reply) {
+            return self.send_raw(&script.call_with_source(call)).await;
+        }
+        Ok(reply)
+    }
+
+    /// Runs a script many times in one round trip, with a second one if the server does not know it. Each reply may be an error.
+    pub(super) async fn run_all<'a, N: ToRedisArgs + 'a>(
+        self: &Arc<Self>,
+        script: &Script,
+        mut calls: impl Iterator<Item = Call<'a, N>> + Clone,
+    ) -> Result<Vec<Value>, BackendError> {
+        let all = calls.clone();
+        let (Some(first), second) = (calls.next(), calls.next()) else {
+            return Ok(Vec::new());
+        };
+        if second.is_none() {
+            return Ok(vec![self.run_raw(script, first).await?]);
+        }
         let mut commands = Pipeline::new();
-        for [value, state] in entries.clone() {
-            commands.add_command(script.call(value, state, &[]));
+        for call in all.clone() {
+            commands.add_command(script.call(call));
         }
-        if commands.is_empty() {
-            return Ok(());
+        let mut replies = self.send_all(&commands).await?;
+        let unknown: Vec<usize> = (0..replies.len())
+            .filter(|&at| is_unknown_script(&replies[at]))
+            .collect();
+        if unknown.is_empty() {
+            return Ok(replies);
         }
-        let replies = self.send_all(&commands).await?;
         let mut again = Pipeline::new();
-        for (reply, [value, state]) in replies.into_iter().zip(entries) {
-            if is_unknown_script(&reply) {
-                again.add_command(script.call_with_source(value, state, &[]));
-            } else {
-                self.accept(reply)?;
+        for (at, call) in all.enumerate() {
+            if unknown.binary_search(&at).is_ok() {
+                again.add_command(script.call_with_source(call));
             }
         }
-        if again.is_empty() {
-            return Ok(());
+        for (at, reply) in unknown.into_iter().zip(self.send_all(&again).await?) {
+            replies[at] = reply;
         }
-        self.send_all(&again)
-            .await?
+        Ok(replies)
+    }
+
+    /// Runs a script that answers nothing on each of the entries.
+    pub(super) async fn run_on_all<N: ToRedisArgs + Sync>(
+        self: &Arc<Self>,
+        script: &Script,
+        entries: &[[N; 2]],
+    ) -> Result<(), BackendError> {
+        let call = Call {
+            entries,
+            shared: &[],
+            own: &[],
+        };
+        let replies = self.run_all(script, call.parts(1)).await?;
+        replies
             .into_iter()
             .try_for_each(|reply| self.accept(reply).map(drop))
     }
@@ -233,12 +314,12 @@ impl Link {
         state.live.as_ref().is_some_and(|live| live.epoch == epoch)
     }
 
-    /// Has the background task try now rather than after its pause.
     /// Notices when a ping gets no answer, whether the caller waits for it or drops it.
     pub(super) fn listen(self: &Arc<Self>) -> Silence {
         Silence(self.live().ok().map(|live| (Arc::clone(self), live.epoch)))
     }
 
+    /// Has the background task try now rather than after its pause.
     pub(super) fn hurry(&self) {
         self.hurry.notify_one();
     }
@@ -292,6 +373,7 @@ impl Link {
             connection: fresh.connection,
             epoch: fresh.epoch,
             since: Instant::now(),
+            clock: fresh.clock,
         };
         {
             let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
@@ -333,6 +415,7 @@ impl Link {
             // The caller bounds every operation in time, and a wait may take long.
             .set_response_timeout(None)
             .set_connection_timeout(Some(self.plan.connect_timeout))
+            .set_pipeline_buffer_size(BUFFER)
             .set_push_sender(on_push);
         let made = async {
             let mut connection = self
@@ -340,14 +423,23 @@ impl Link {
                 .client
                 .get_multiplexed_async_connection_with_config(&config)
                 .await?;
-            let pong = connection.send_packed_command(&redis::cmd("PING")).await?;
-            Ok::<_, RedisError>((connection, pong))
+            let mut greeting = Pipeline::with_capacity(2);
+            greeting.cmd("PING").cmd("TIME");
+            let clock = Arc::new(ServerClock::new());
+            let sent = Instant::now();
+            let replies = connection.send_packed_commands(&greeting, 0, 2).await?;
+            if let Some(time) = replies.get(1) {
+                clock.note(time, sent);
+            }
+            let pong = replies.into_iter().next().unwrap_or(Value::Nil);
+            Ok::<_, RedisError>((connection, pong, clock))
         };
         match tokio::time::timeout(self.plan.connect_timeout, made).await {
-            Ok(Ok((connection, pong))) => {
+            Ok(Ok((connection, pong, clock))) => {
                 failure::greeting(&pong)?;
                 Ok(Fresh {
                     connection,
+                    clock,
                     epoch,
                     closed,
                 })
@@ -373,6 +465,7 @@ impl fmt::Debug for Link {
 
 struct Fresh {
     connection: MultiplexedConnection,
+    clock: Arc<ServerClock>,
     epoch: u64,
     closed: Arc<AtomicBool>,
 }

@@ -1,10 +1,15 @@
 //! The Redis backend: values as strings, states of loads and writes in a hash beside each, one connection.
 
 mod builder;
+mod clock;
+mod cold;
 mod failure;
+mod gather;
 mod link;
+mod loads;
 mod names;
 mod scripts;
+mod seats;
 mod sweep;
 #[cfg(feature = "tls")]
 mod tls;
@@ -12,18 +17,20 @@ mod url;
 mod wake;
 
 use std::fmt;
+use std::iter;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use redis::{Cmd, Value};
 
 pub use self::builder::RedisBuilder;
 use self::link::Link;
 use self::names::{Name, Names};
-use self::scripts::Script;
+use self::scripts::{Call, Script};
 use self::url::Target;
-use super::{Backend, BackendFuture, Format, Lease, LeaseMode, Stored, Token, WriteEnd};
+use super::{
+    Ask, Backend, BackendFuture, Fill, Format, HeldLease, Lease, LeaseMode, Stored, Token, WriteEnd,
+};
 use crate::error::{BackendError, BackendErrorKind, ConfigError};
 use crate::key::Key;
 
@@ -41,16 +48,17 @@ const LONGEST_TTL: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 /// Keeps entries in a Redis server, version 6 or newer, that any number of processes share.
 ///
-/// A hit is one plain `GET`. All commands go over one connection; when it is lost, operations fail at once with
+/// A hit is one plain `GET`; reads that come while others are on their way are sent together as one `MGET`, without waiting for more of
+/// them. All commands go over one connection; when it is lost, operations fail at once with
 /// [`BackendErrorKind::Unavailable`] while it is made again in the background, first at once, then every 10 to 200 ms.
 /// Operations have no time limit of their own but that of their caller.
 ///
 /// The backend belongs to the tokio runtime that [`connect`](RedisBuilder::connect) was called in: when that runtime ends, so does the
 /// connection, for good.
 ///
-/// A user of an access control list needs the commands `HELLO`, `SELECT`, `PING`, `GET`, `SET`, `UNLINK`, `HGETALL`, `HSET`, `HDEL`, `PTTL`,
+/// A user of an access control list needs the commands `HELLO`, `SELECT`, `PING`, `GET`, `MGET`, `SET`, `UNLINK`, `HGETALL`, `HSET`, `HDEL`, `PTTL`,
 /// `PEXPIRE`, `TIME`, `EVAL`, `EVALSHA`, `SCAN`, `SUBSCRIBE`, `UNSUBSCRIBE` and `PUBLISH`, and keys and channels `{<namespace>:*`. Without the channels it works, but
-/// waits for loads of other processes by polling.
+/// waits for loads of other processes by polling; without `MGET` it reads values one by one.
 ///
 /// ```no_run
 /// use cache_runtime::backend::redis::Redis;
@@ -88,7 +96,12 @@ impl Redis {
     }
 
     async fn run(&self, script: &Script, key: &Key, args: &[&[u8]]) -> Result<Value, BackendError> {
-        self.link.run(script, self.entry(key), args).await
+        let call = Call {
+            entries: &[self.entry(key)],
+            shared: &[],
+            own: args,
+        };
+        self.link.run(script, call).await
     }
 
     /// Runs a script that answers 1 or 0.
@@ -119,17 +132,13 @@ impl Backend for Redis {
     }
 
     fn get<'a>(&'a self, key: &'a Key) -> BackendFuture<'a, Option<Stored>> {
+        gather::get(&self.link, self.names.value(key))
+    }
+
+    fn get_many<'a>(&'a self, keys: &'a [Key]) -> BackendFuture<'a, Vec<Option<Stored>>> {
         Box::pin(async move {
-            let name = self.names.value(key);
-            let mut get = Cmd::with_capacity(2, 3 + name.len());
-            get.arg("GET").arg(name);
-            match self.link.send_raw(&get).await? {
-                Value::BulkString(bytes) => Ok(Some(Stored::Encoded(Bytes::from(bytes)))),
-                Value::Nil => Ok(None),
-                // Another type under our key is no value of ours: a miss, and the next fill overwrites it.
-                Value::ServerError(error) if error.code() == "WRONGTYPE" => Ok(None),
-                other => self.link.accept(other).and_then(|_| Err(unexpected())),
-            }
+            let names: Vec<_> = keys.iter().map(|key| self.names.value(key)).collect();
+            gather::get_many(&self.link, &names).await
         })
     }
 
@@ -141,37 +150,26 @@ impl Backend for Redis {
         mode: LeaseMode,
     ) -> BackendFuture<'a, Lease> {
         Box::pin(async move {
-            let refresh: &[u8] = if mode == LeaseMode::Refresh {
-                b"1"
-            } else {
-                b"0"
-            };
-            let args = [token.to_string(), lease_millis(ttl)];
-            let reply = self
-                .run(
-                    &scripts::LEASE,
-                    key,
-                    &[args[0].as_bytes(), args[1].as_bytes(), refresh],
-                )
-                .await?;
-            match reply {
-                Value::Int(_) => Ok(Lease::Granted),
-                Value::BulkString(bytes) => Ok(Lease::Hit(Stored::Encoded(Bytes::from(bytes)))),
-                Value::Array(parts) => taken(&parts).ok_or_else(unexpected),
-                _ => Err(unexpected()),
-            }
+            let asks = iter::once((key, token, &mode));
+            only(loads::lease(self, asks, ttl).await?)
         })
     }
 
+    fn lease_many<'a>(&'a self, asks: &'a [Ask], ttl: Duration) -> BackendFuture<'a, Vec<Lease>> {
+        Box::pin(cold::lease(self, asks, ttl))
+    }
+
     fn renew<'a>(&'a self, key: &'a Key, token: Token, ttl: Duration) -> BackendFuture<'a, bool> {
-        Box::pin(async move {
-            self.ask(
-                &scripts::RENEW,
-                key,
-                &[token.to_string().as_bytes(), lease_millis(ttl).as_bytes()],
-            )
-            .await
-        })
+        Box::pin(async move { only(loads::renew(self, iter::once((key, token)), ttl).await?) })
+    }
+
+    fn renew_many<'a>(
+        &'a self,
+        held: &'a [HeldLease],
+        ttl: Duration,
+    ) -> BackendFuture<'a, Vec<bool>> {
+        let held = held.iter().map(|(key, token)| (key, *token));
+        Box::pin(loads::renew(self, held, ttl))
     }
 
     fn fill<'a>(
@@ -179,30 +177,25 @@ impl Backend for Redis {
         key: &'a Key,
         token: Token,
         value: Stored,
-        ttl: Duration,
+        keep: Duration,
     ) -> BackendFuture<'a, bool> {
         Box::pin(async move {
-            let [first, rest] = around_stamp(encoded(&value)?);
-            self.ask(
-                &scripts::FILL,
-                key,
-                &[
-                    token.to_string().as_bytes(),
-                    first,
-                    rest,
-                    millis(ttl).as_bytes(),
-                ],
-            )
-            .await
+            let fills = iter::once((key, token, &value, keep));
+            only(loads::fill(self, fills).await?)
         })
     }
 
+    fn fill_many(&self, fills: Vec<Fill>) -> BackendFuture<'_, Vec<bool>> {
+        Box::pin(async move { loads::fill(self, fills.iter().map(loads::filled)).await })
+    }
+
     fn release<'a>(&'a self, key: &'a Key, token: Token) -> BackendFuture<'a, ()> {
-        Box::pin(async move {
-            self.run(&scripts::RELEASE, key, &[token.to_string().as_bytes()])
-                .await
-                .map(drop)
-        })
+        Box::pin(loads::release(self, iter::once((key, token))))
+    }
+
+    fn release_many<'a>(&'a self, held: &'a [HeldLease]) -> BackendFuture<'a, ()> {
+        let held = held.iter().map(|(key, token)| (key, *token));
+        Box::pin(loads::release(self, held))
     }
 
     fn invalidate<'a>(&'a self, keys: &'a [Key]) -> BackendFuture<'a, ()> {
@@ -211,21 +204,17 @@ impl Backend for Redis {
                 return self.run(&scripts::INVALIDATE, key, &[]).await.map(drop);
             }
             for batch in keys.chunks(BATCH) {
-                self.link
-                    .run_on_all(
-                        &scripts::INVALIDATE,
-                        batch.iter().map(|key| self.entry(key)),
-                    )
-                    .await?;
+                let entries: Vec<_> = batch.iter().map(|key| self.entry(key)).collect();
+                self.link.run_on_all(&scripts::INVALIDATE, &entries).await?;
             }
             Ok(())
         })
     }
 
-    fn put<'a>(&'a self, key: &'a Key, value: Stored, ttl: Duration) -> BackendFuture<'a, bool> {
+    fn put<'a>(&'a self, key: &'a Key, value: Stored, keep: Duration) -> BackendFuture<'a, bool> {
         Box::pin(async move {
             let [first, rest] = around_stamp(encoded(&value)?);
-            self.ask(&scripts::PUT, key, &[first, rest, millis(ttl).as_bytes()])
+            self.ask(&scripts::PUT, key, &[first, rest, millis(keep).as_bytes()])
                 .await
         })
     }
@@ -285,15 +274,15 @@ impl Backend for Redis {
                     )
                     .await?
                 }
-                Some((stored, ttl)) => {
+                Some((stored, keep)) => {
                     let [first, rest] = around_stamp(encoded(stored)?);
-                    let ttl = millis(*ttl);
+                    let keep = millis(*keep);
                     let args = [
                         token.as_bytes(),
                         generation.as_bytes(),
                         first,
                         rest,
-                        ttl.as_bytes(),
+                        keep.as_bytes(),
                     ];
                     self.ask(&scripts::END_WRITE, key, &args).await?
                 }
@@ -311,17 +300,17 @@ impl Backend for Redis {
         key: &'a Key,
         version: u64,
         value: Stored,
-        ttl: Duration,
+        keep: Duration,
     ) -> BackendFuture<'a, bool> {
         Box::pin(async move {
             let [first, rest] = around_stamp(encoded(&value)?);
             let args = [
                 format!("{version:020}"),
-                millis(ttl),
-                millis(ttl.saturating_add(FENCE_KEPT)),
+                millis(keep),
+                millis(keep.saturating_add(FENCE_KEPT)),
             ];
-            let [version, ttl, kept] = args.each_ref().map(String::as_bytes);
-            let args = [version, first, rest, ttl, kept];
+            let [version, keep, kept] = args.each_ref().map(String::as_bytes);
+            let args = [version, first, rest, keep, kept];
             self.ask(&scripts::PUT_IF_NEWER, key, &args).await
         })
     }
@@ -352,7 +341,7 @@ impl Backend for Redis {
 
 fn encoded(value: &Stored) -> Result<&[u8], BackendError> {
     match value {
-        Stored::Encoded(bytes) => Ok(bytes),
+        Stored::Encoded(entry) => Ok(&entry.bytes),
         Stored::Typed(_) => Err(BackendError::new(
             BackendErrorKind::Rejected,
             "Redis keeps bytes, not typed values",
@@ -378,16 +367,9 @@ fn lease_millis(ttl: Duration) -> String {
 }
 
 /// Reads why a lease was not granted.
-fn taken(parts: &[Value]) -> Option<Lease> {
-    let [Value::Int(why), Value::BulkString(token)] = parts else {
-        return None;
-    };
-    let token = Token::parse(std::str::from_utf8(token).ok()?)?;
-    match why {
-        1 => Some(Lease::Busy(token)),
-        2 => Some(Lease::Bypass(token)),
-        _ => None,
-    }
+/// The one answer to a question about one key.
+fn only<T>(mut answers: Vec<T>) -> Result<T, BackendError> {
+    answers.pop().ok_or_else(unexpected)
 }
 
 #[cold]

@@ -18,30 +18,76 @@ impl Script {
     }
 
     /// The call by hash, as it is nearly always made.
-    pub(super) fn call<N: ToRedisArgs>(&self, value: N, state: N, args: &[&[u8]]) -> Cmd {
-        call("EVALSHA", &self.hash, value, state, args)
+    pub(super) fn call<N: ToRedisArgs>(&self, on: Call<'_, N>) -> Cmd {
+        on.command("EVALSHA", &self.hash)
     }
 
     /// The call with the source, for a server that does not know it (any more): it runs the script and keeps it. One step, so that no
     /// `SCRIPT FLUSH` can come between.
-    pub(super) fn call_with_source<N: ToRedisArgs>(
-        &self,
-        value: N,
-        state: N,
-        args: &[&[u8]],
-    ) -> Cmd {
-        call("EVAL", self.source, value, state, args)
+    pub(super) fn call_with_source<N: ToRedisArgs>(&self, on: Call<'_, N>) -> Cmd {
+        on.command("EVAL", self.source)
     }
 }
 
-fn call<N: ToRedisArgs>(verb: &str, script: &str, value: N, state: N, args: &[&[u8]]) -> Cmd {
-    let bytes: usize = args.iter().map(|arg| arg.len()).sum();
-    let mut command = Cmd::with_capacity(5 + args.len(), verb.len() + script.len() + bytes + 256);
-    command.arg(verb).arg(script).arg("2").arg(value).arg(state);
-    for &arg in args {
-        command.arg(arg);
+/// What a script is called on.
+#[derive(Debug)]
+pub(super) struct Call<'a, N> {
+    /// Value and state of each entry.
+    pub(super) entries: &'a [[N; 2]],
+    /// The arguments that are for all entries.
+    pub(super) shared: &'a [&'a [u8]],
+    /// Those of each entry, one entry after another.
+    pub(super) own: &'a [&'a [u8]],
+}
+
+impl<N> Clone for Call<'_, N> {
+    fn clone(&self) -> Self {
+        *self
     }
-    command
+}
+
+impl<N> Copy for Call<'_, N> {}
+
+impl<'a, N> Call<'a, N> {
+    /// The same on some entries at a time.
+    pub(super) fn parts(self, most: usize) -> impl Iterator<Item = Self> + Clone + Send
+    where
+        N: Sync,
+    {
+        let each = self.own.len() / self.entries.len().max(1);
+        self.entries
+            .chunks(most)
+            .enumerate()
+            .map(move |(part, entries)| {
+                let first = part * most * each;
+                Self {
+                    entries,
+                    shared: self.shared,
+                    own: &self.own[first..first + entries.len() * each],
+                }
+            })
+    }
+
+    fn command(self, verb: &str, script: &str) -> Cmd
+    where
+        N: ToRedisArgs,
+    {
+        let args = || self.shared.iter().chain(self.own);
+        let (names, count) = (self.entries.len() * 2, self.shared.len() + self.own.len());
+        let bytes: usize = args().map(|arg| arg.len()).sum();
+        let mut command = Cmd::with_capacity(
+            3 + names + count,
+            verb.len() + script.len() + bytes + 64 * names + 128,
+        );
+        command.arg(verb).arg(script).arg(names);
+        for [value, state] in self.entries {
+            command.arg(value).arg(state);
+        }
+        for &arg in args() {
+            command.arg(arg);
+        }
+        command
+    }
 }
 
 macro_rules! scripts {

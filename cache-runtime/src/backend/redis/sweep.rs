@@ -34,13 +34,11 @@ async fn pass(link: &Arc<Link>, names: &Names) -> Result<(), BackendError> {
         let mut entries: Vec<_> = found.into_iter().map(Names::entry_of).collect();
         entries.sort_unstable();
         entries.dedup();
-        link.run_on_all(
-            &scripts::INVALIDATE,
-            entries
-                .iter()
-                .map(|(value, state)| [&value[..], &state[..]]),
-        )
-        .await?;
+        let entries: Vec<_> = entries
+            .iter()
+            .map(|(value, state)| [&value[..], &state[..]])
+            .collect();
+        link.run_on_all(&scripts::INVALIDATE, &entries).await?;
         if next == b"0" {
             return Ok(());
         }

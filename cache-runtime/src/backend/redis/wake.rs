@@ -12,9 +12,10 @@ use tokio::sync::Notify;
 
 use super::link::{Link, Live};
 use super::names::{Name, Names};
-use super::{failure, scripts};
+use super::scripts::{self, Call};
+use super::{failure, unexpected};
 use crate::backend::Token;
-use crate::error::{BackendError, BackendErrorKind};
+use crate::error::BackendError;
 use crate::key::Key;
 
 /// How often a user who may not subscribe asks again.
@@ -221,16 +222,16 @@ async fn lease_left(
     entry: [Name<'_>; 2],
     token: Token,
 ) -> Result<Option<Duration>, BackendError> {
-    match link
-        .run(&scripts::WAIT, entry, &[token.to_string().as_bytes()])
-        .await?
-    {
+    let token = token.to_string();
+    let call = Call {
+        entries: &[entry],
+        shared: &[],
+        own: &[token.as_bytes()],
+    };
+    match link.run(&scripts::WAIT, call).await? {
         Value::Int(left) => Ok(u64::try_from(left)
             .ok()
             .map(|left| Duration::from_millis(left) + ROUNDING)),
-        _ => Err(BackendError::new(
-            BackendErrorKind::Rejected,
-            "a script of the cache answered what it cannot answer",
-        )),
+        _ => Err(unexpected()),
     }
 }

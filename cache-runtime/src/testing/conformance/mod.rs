@@ -13,8 +13,10 @@
 //! # }
 //! ```
 
+mod ages;
 mod intents;
 mod leases;
+mod many;
 mod values;
 
 use std::fmt;
@@ -25,7 +27,7 @@ use std::time::{Duration, Instant};
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use crate::backend::{Backend, Format, Lease, LeaseMode, Stored, Token, Typed};
+use crate::backend::{Backend, Encoded, Format, Lease, LeaseMode, Life, Stored, Token, Typed};
 use crate::key::Key;
 
 type Run = fn(Bench) -> Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -64,7 +66,14 @@ impl fmt::Debug for Case {
 /// All cases.
 #[must_use]
 pub fn cases() -> Vec<Case> {
-    [values::CASES, leases::CASES, intents::CASES].concat()
+    [
+        values::CASES,
+        ages::CASES,
+        leases::CASES,
+        many::CASES,
+        intents::CASES,
+    ]
+    .concat()
 }
 
 macro_rules! suite {
@@ -93,14 +102,14 @@ impl Bench {
         match self.backend.format() {
             Format::Typed => Stored::Typed(Typed {
                 value: Arc::new(text.to_owned()),
-                load_time: Duration::ZERO,
+                life: Life::new(LONG),
             }),
             Format::Encoded => {
                 let mut bytes = BytesMut::new();
                 bytes.put_slice(b"CONFORM!");
                 bytes.put_u64_le(0);
                 bytes.put_slice(text.as_bytes());
-                Stored::Encoded(bytes.freeze())
+                Stored::Encoded(Encoded::new(bytes.freeze()))
             }
         }
     }
@@ -189,7 +198,8 @@ fn text(stored: &Stored) -> String {
             .downcast_ref::<String>()
             .expect("the value's own type")
             .clone(),
-        Stored::Encoded(bytes) => {
+        Stored::Encoded(entry) => {
+            let bytes = &entry.bytes;
             assert_eq!(&bytes[..8], b"CONFORM!", "bytes before the stamp are kept");
             let body: Bytes = bytes.slice(16..);
             String::from_utf8(body.to_vec()).expect("bytes after the stamp are kept")

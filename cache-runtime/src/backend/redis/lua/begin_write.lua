@@ -14,8 +14,8 @@ if count > 0 then
   overlapped = '1'
   mark_overlapped(live)
 end
-redis.call('HSET', STATE, mine, whole(now + ARGV[2]) .. ':' .. overlapped, 'g', ARGV[3])
-keep(ARGV[2])
 redis.call('UNLINK', VALUE)
 end_lease(state)
+redis.call('HSET', STATE, mine, whole(now + ARGV[2]) .. ':' .. overlapped, 'g', ARGV[3])
+keep(ARGV[2])
 return 0

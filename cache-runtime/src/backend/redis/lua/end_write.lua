@@ -20,4 +20,4 @@ elseif state.g then
   redis.call('HDEL', STATE, 'g')
 end
 if not mine or mine.overlapped == '1' then return 0 end
-return ARGV[3] and store(ARGV[3], ARGV[4], ARGV[5], now) or 1
+return ARGV[3] and store(ARGV[3], ARGV[4], ARGV[5], stamp_of(now)) or 1

@@ -1,6 +1,29 @@
--- ARGV: token, the entry before and after its stamp, TTL
-local state = read_state()
+-- ARGV: for each entry the token, the entry before and after its stamp, TTL
 local now = now_ms()
-if lease_of(state, now) ~= ARGV[1] then return 0 end
-end_lease(state)
-return store(ARGV[2], ARGV[3], ARGV[4], now) or 1
+local stamp = stamp_of(now)
+-- What is not a plain lease is read by itself.
+local texts = redis.pcall('MGET', unpack(every_second(2)))
+
+-- Plain leases that are over: they go all at once in the end.
+local over = {}
+
+-- Nothing but this lease, and nobody waits for its end: so it is nearly always, and nothing needs to be taken apart.
+local function fill_plain(at)
+  over[#over + 1] = STATE
+  return store(ARGV[at + 2], ARGV[at + 3], ARGV[at + 4], stamp)
+end
+
+local function fill(at)
+  local state = read_state()
+  if not is_leased(state, now, ARGV[at + 1]) then return 0 end
+  local done = store(ARGV[at + 2], ARGV[at + 3], ARGV[at + 4], stamp)
+  end_lease(state)
+  return done
+end
+
+local answers = for_each(now, 0, 4, function(i, at)
+  if texts[i] == ARGV[at + 1] then return fill_plain(at) end
+  return fill(at)
+end)
+if #over > 0 then redis.call('UNLINK', unpack(over)) end
+return answers

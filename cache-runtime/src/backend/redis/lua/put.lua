@@ -6,4 +6,4 @@ if any then
   if count > 0 then return 0 end
   end_lease(state)
 end
-return store(ARGV[1], ARGV[2], ARGV[3], now) or 1
+return store(ARGV[1], ARGV[2], ARGV[3], stamp_of(now))

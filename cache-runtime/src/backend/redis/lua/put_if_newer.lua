@@ -8,4 +8,4 @@ local live, count = writes(state, now)
 overlap(state, live, count, now)
 redis.call('HSET', STATE, 'f', ARGV[1])
 keep(ARGV[5])
-return store(ARGV[2], ARGV[3], ARGV[4], now) or 1
+return store(ARGV[2], ARGV[3], ARGV[4], stamp_of(now))

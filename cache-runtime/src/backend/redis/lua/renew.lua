@@ -1,7 +1,10 @@
--- ARGV: token, TTL
-local state = read_state()
-local now = now_ms()
-if lease_of(state, now) ~= ARGV[1] then return 0 end
-redis.call('HSET', STATE, 'x', whole(now + ARGV[2]))
-keep(ARGV[2])
-return 1
+-- ARGV: TTL, and for each entry the token
+local now, ttl = now_ms(), ARGV[1]
+return for_each(now, 1, 1, function(_, at)
+  local state = read_state()
+  if not is_leased(state, now, ARGV[at + 1]) then return 0 end
+  if state.plain then return redis.call('PEXPIRE', STATE, ttl) end
+  redis.call('HSET', STATE, 'x', whole(now + ttl))
+  keep(ttl)
+  return 1
+end)

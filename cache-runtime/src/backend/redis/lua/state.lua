@@ -1,11 +1,14 @@
 -- What every script begins with.
 --
--- KEYS[1] is the value, KEYS[2] a hash with the state of its loads and writes:
+-- KEYS are pairs, one for each entry: the value, and the state of its loads and writes. Mostly there is a lease and nothing else: then
+-- the state is its token, as a string that expires with it, and a 'w' after the token if anybody waits for its end. Else it is a hash:
 --   l, x, w    the lease: its token, its expiry, whether anybody waits for its end
 --   i:<token>  the intent of a write: "<expiry>:<1 if another write overlapped, else 0>"
 --   g          the generation of writes while one is in progress
 --   f          the fence, as 20 digits: a Lua number cannot hold 64 bits, texts of one length compare right
 -- Expiries are milliseconds of the server's clock.
+--
+-- The entry that is worked on: the first, until `for_each` moves on.
 local VALUE, STATE = KEYS[1], KEYS[2]
 -- No lease or intent lives longer from now: what says otherwise was not written by us, or the clock was set back.
 local DAY = 86400000
@@ -19,14 +22,35 @@ local function whole(number)
   return string.format('%.0f', number)
 end
 
--- The fields, and whether there are any. A key of another type is nothing that we could read: it goes.
+local function is_token(text)
+  return text and #text == 32 and not string.find(text, '%X')
+end
+
+-- A lease and nothing else, if the text is one.
+local function plain(text)
+  if type(text) ~= 'string' or #text > 33 then return end
+  local token, waited_for = string.sub(text, 1, 32), #text == 33
+  if not is_token(token) or waited_for and string.sub(text, 33) ~= 'w' then return end
+  return { plain = true, l = token, w = waited_for and '1' or nil }
+end
+
+local function forget_state(reply)
+  if type(reply) == 'table' and not string.find(reply.err, 'WRONGTYPE', 1, true) then error(reply.err) end
+  redis.call('UNLINK', STATE)
+  return {}, false
+end
+
+-- The fields, and whether there are any. What is nothing that we could read goes.
 local function read_state()
-  local flat = redis.pcall('HGETALL', STATE)
-  if flat.err then
-    if not string.find(flat.err, 'WRONGTYPE', 1, true) then error(flat.err) end
-    redis.call('UNLINK', STATE)
-    return {}, false
+  local text = redis.pcall('GET', STATE)
+  if text == false then return {}, false end
+  if type(text) == 'string' then
+    local state = plain(text)
+    if state then return state, true end
+    return forget_state(text)
   end
+  local flat = redis.pcall('HGETALL', STATE)
+  if flat.err then return forget_state(flat) end
   local state = {}
   for i = 1, #flat, 2 do state[flat[i]] = flat[i + 1] end
   return state, #flat > 0
@@ -41,23 +65,37 @@ local function is_alive(expiry, now)
   return expiry and expiry > now and expiry - now <= DAY
 end
 
-local function is_token(text)
-  return text and #text == 32 and not string.find(text, '%X')
+-- What tells one stored entry from the next.
+local function mark_of(value)
+  local mark = string.sub(value, 9, 24)
+  return mark .. string.rep('\0', 16 - #mark)
 end
 
 -- Token and expiry of the lease that lives.
 local function lease_of(state, now)
   local expiry = state.x and tonumber(state.x)
+  if state.plain then expiry = now + redis.call('PTTL', STATE) end
   if is_token(state.l) and is_alive(expiry, now) then
     return state.l, expiry
   end
 end
 
--- Ends the lease, whoever holds it, and tells those who wait. Who may not publish loses the message, not the change.
+-- Whether the lease is this one. A token that stands there was put there with its lease.
+local function is_leased(state, now, token)
+  if state.plain then return state.l == token end
+  return lease_of(state, now) == token
+end
+
+-- Tells those who wait that the lease has ended. Who may not publish loses the message, not the change.
+local function tell(state)
+  if state.w then redis.pcall('PUBLISH', VALUE .. '/w', '1') end
+end
+
+-- Ends the lease, whoever holds it.
 local function end_lease(state)
   if not (state.l or state.x or state.w) then return end
-  redis.call('HDEL', STATE, 'l', 'x', 'w')
-  if state.w then redis.pcall('PUBLISH', VALUE .. '/w', '1') end
+  if state.plain then redis.call('UNLINK', STATE) else redis.call('HDEL', STATE, 'l', 'x', 'w') end
+  tell(state)
 end
 
 -- The intents that live, how many, and whether any was forgotten because its time is over.
@@ -95,13 +133,36 @@ local function overlap(state, live, count, now)
 end
 
 -- Stores the entry with the time stamped between its two parts. Where that fails (no memory), no older value stays
--- either, and the error is the answer. An entry too short for a stamp comes as the second part alone.
-local function store(first, rest, ttl, now)
-  local entry = rest
-  if #first > 0 then entry = first .. struct.pack('<I8', now) .. rest end
-  local done = redis.pcall('SET', VALUE, entry, 'PX', ttl)
+-- either, and the error is the answer, else 1. An entry too short for a stamp comes as the second part alone.
+local function store(first, rest, ttl, stamp)
+  local done = redis.pcall('SET', VALUE, #first > 0 and first .. stamp .. rest or rest, 'PX', ttl)
   if done.err then
     redis.call('UNLINK', VALUE)
     return done
   end
+  return 1
+end
+
+local function stamp_of(now)
+  return struct.pack('<I8', now)
+end
+
+local function every_second(first)
+  local names = {}
+  for i = first, #KEYS, 2 do names[#names + 1] = KEYS[i] end
+  return names
+end
+
+-- Does the work on each entry by itself, and answers the time and what came of each. What fails with one is its answer, and the
+-- others go on. The work gets the entry's number, and the place in ARGV before its own arguments: first are the `shared` ones,
+-- then come `count` for each entry.
+local function for_each(now, shared, count, work)
+  local answers = { now }
+  for i = 1, #KEYS / 2 do
+    VALUE, STATE = KEYS[2 * i - 1], KEYS[2 * i]
+    local done, answer = pcall(work, i, shared + (i - 1) * count)
+    if not done and type(answer) ~= 'table' then answer = { err = tostring(answer) } end
+    answers[i + 1] = answer
+  end
+  return answers
 end

@@ -1,10 +1,8 @@
-//! A loader whose key has one part for each element.
+//! A batch loader that does not say which elements it has not found.
 
 use cache_runtime::cached;
 
-struct Db;
-
-#[cached(key = "users:<ids[]>")]
+#[cached(key = "user:<ids[]>")]
 async fn load_users(ids: &[u64]) -> Vec<String> {
     ids.iter().map(ToString::to_string).collect()
 }

@@ -1,0 +1,10 @@
+//! Stampede modes without quotes.
+
+use cache_runtime::cached;
+
+#[cached(key = "user:<id>", stampede = lock)]
+async fn load_user(id: u64) -> Result<Option<String>, String> {
+    Ok(Some(id.to_string()))
+}
+
+fn main() {}

@@ -1,0 +1,10 @@
+//! `swr` without the age at which it begins.
+
+use cache_runtime::cached;
+
+#[cached(key = "user:<id>", stampede = "lock+swr")]
+async fn load_user(id: u64) -> Result<Option<String>, String> {
+    Ok(Some(id.to_string()))
+}
+
+fn main() {}
