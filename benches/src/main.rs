@@ -3,6 +3,7 @@
 //! What is measured is what a user writes: an annotated function, a builder, a call. Subjects take turns in every round and
 //! the median of the rounds is reported, so that a noisy machine disturbs them alike. Compare within a run, not between runs.
 
+mod batch;
 mod compile;
 mod hit;
 mod redis;
@@ -18,7 +19,8 @@ Usage: cargo run --release -p benches -- SUITE [--json]
 
   hit         a hit in memory: time and allocations of a call
   redis       hits on Redis by 1 to 256 tasks (starts a redis-server of its own)
-  stampede    1,000 callers of one cold key, in one process and in eight
+  stampede    1,000 callers of one cold key, in one process and in eight; hot keys that expire, in every mode
+  batch       100 keys at once on Redis, at several hit ratios (starts a redis-server of its own)
   compile     what an annotation costs `cargo check`
   trace FILE  hit ratio and speed on an access trace: big-endian u32 keys, plain or .xz
 
@@ -34,6 +36,7 @@ fn main() -> ExitCode {
         ["hit"] => hit::run(),
         ["redis"] => redis::run(),
         ["stampede"] => stampede::run(),
+        ["batch"] => batch::run(),
         // How `stampede` starts its other processes.
         [stampede::CHILD, subject, url] => {
             stampede::child(subject, url);

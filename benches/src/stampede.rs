@@ -1,7 +1,8 @@
-//! `stampede`: 1,000 callers of one cold key whose load takes 50 ms, in one process and in eight.
+//! `stampede`: 1,000 callers of one cold key whose load takes 50 ms, in one process and in eight; and hot keys that expire, in every mode.
 
 mod across;
 mod callers;
+mod expiring;
 mod within;
 
 use tokio::runtime::{Builder, Runtime};
@@ -26,6 +27,7 @@ pub(crate) fn run() -> Report {
     let mut report = Report::new("stampede");
     within::measure(&mut report);
     across::measure(&mut report);
+    expiring::measure(&mut report);
     progress("");
     report
 }

@@ -23,6 +23,11 @@ pub(super) async fn load(id: u64) -> User {
     User::new(id)
 }
 
+/// How many loads there were.
+pub(super) fn loads() -> u64 {
+    LOADS.load(Ordering::SeqCst)
+}
+
 /// Lets so many callers ask for one key at the same moment.
 pub(super) async fn crowd<F, Fut>(callers: usize, id: u64, call: F) -> Seen
 where
