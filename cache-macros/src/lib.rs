@@ -248,7 +248,9 @@ use quote::quote;
 /// | `"swr"` | past [`refresh_after`](#refresh_after) the value is served while one load in the background replaces it |
 /// | `"none"`, alone | each caller that misses loads, for loaders so cheap that waiting costs more |
 ///
-/// A key without a value is loaded by one caller at a time in every mode but `"none"`. No mode serves a value past its TTL.
+/// A key without a value is loaded by one caller at a time in every mode but `"none"`. No mode serves a value past its TTL. Where loads leave
+/// nothing behind for other processes, because they fail, find nothing or are invalidated meanwhile, a caller that has waited for two of them waits for no third: each
+/// process then loads for itself, still one at a time, so that the last caller has its answer after four loads' time and not after one for each process.
 ///
 /// ```
 /// # use cache_runtime::cached;

@@ -7,7 +7,7 @@ use std::time::Duration;
 /// An error of the cache itself.
 ///
 /// A cached function never returns one of these on its own account: reads fail open. They come from building a cache, from
-/// the calls on [`Cache`](crate::Cache), and from writers that asked for `consistency = "strict"`.
+/// the calls on [`Cache`](crate::Cache), from writers that asked for `consistency = "strict"` and from loaders that asked for a `timeout`.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {

@@ -30,11 +30,12 @@
 //! # What can still be stale
 //!
 //! Each level of [`Consistency`] says it; `fenced` is the default. A read that begins after an invalidation has returned never
-//! gets a value that was loaded before it.
+//! gets a value that was loaded before it. Past its TTL a value is served only where `stale_if_error` says so, and only when its load fails.
 //!
 //! # What a cached function never does
 //!
-//! It never returns an error of the cache's own, unless it is a writer that asked for `consistency = "strict"`. With the backend down,
+//! It never returns an error of the cache's own, unless it is a writer that asked for `consistency = "strict"` or a loader that asked for a
+//! `timeout`. With the backend down,
 //! hung, slow or flushed the loader runs; such a call costs at most the operation timeout (50 ms), and once the breaker is open nothing.
 //!
 //! # Runtime
