@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use cache_runtime::{Cache, ManualClock, cached, carry, invalidates};
-use tests::{Gate, RedisServer, on_each_backend, on_redis, within};
+use tests::{Gate, RedisServer, idle, on_each_backend, on_redis, within};
 
 /// Rows, and what was asked of them.
 #[derive(Clone, Default)]
@@ -378,8 +378,6 @@ async fn leases_are_renewed_while_a_batch_loads() {
         let (cache, db) = (cache.clone(), db.clone());
         tokio::spawn(async move { cache.scope(users(&db, ids)).await })
     };
-    // Returns when every task waits: tokio's own clock, which is paused, only moves then.
-    let idle = || tokio::time::sleep(Duration::from_millis(1));
     let slow = call(&[1, 2]);
     db.gate.arrived(1).await;
     for _ in 0..20 {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
 use cache_runtime::{Cache, ManualClock, cached, carry};
-use tests::{Gate, eventually, on_each_backend, within};
+use tests::{Gate, eventually, idle, on_each_backend, within};
 
 /// What a load takes.
 const DELTA: Duration = Duration::from_secs(1);
@@ -121,11 +121,6 @@ where
             (source.begun() - 1) as f64 / GENERATIONS as f64
         })
         .await
-}
-
-/// Returns when every task waits: tokio's own clock, which is paused, only moves then.
-async fn idle() {
-    tokio::time::sleep(Duration::from_millis(1)).await;
 }
 
 #[cached(key = "due:<id>", ttl = 60, stampede = "lock+early", beta = 1e9)]

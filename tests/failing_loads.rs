@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use cache_runtime::backend::Memory;
 use cache_runtime::{Cache, ManualClock, cached};
-use tests::within;
+use tests::{idle, within};
 use tokio::task::JoinHandle;
 
 /// What a load takes before it fails, on the moved clock.
@@ -78,11 +78,6 @@ async fn load_times<T>(source: &Source, callers: &[JoinHandle<T>]) -> u32 {
     })
     .await;
     moved
-}
-
-/// Returns when every task waits: tokio's own clock, which is paused, only moves then.
-async fn idle() {
-    tokio::time::sleep(Duration::from_millis(1)).await;
 }
 
 async fn on_a_moved_clock() -> (Cache, Source) {

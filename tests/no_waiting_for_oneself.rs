@@ -8,7 +8,7 @@ use std::time::Duration;
 use cache_runtime::backend::Memory;
 use cache_runtime::testing::{Fault, Faulty};
 use cache_runtime::{Cache, ManualClock, cached, carry};
-use tests::{Gate, within};
+use tests::{Gate, idle, within};
 
 /// Two processes: caches on one store do not know each other.
 async fn two() -> (Cache, Cache) {
@@ -16,11 +16,6 @@ async fn two() -> (Cache, Cache) {
     let one = Cache::builder().backend(store.clone()).build().await;
     let other = Cache::builder().backend(store).build().await;
     (one.unwrap(), other.unwrap())
-}
-
-/// Returns when every task waits: tokio's own clock, which is paused, only moves then.
-async fn idle() {
-    tokio::time::sleep(Duration::from_millis(1)).await;
 }
 
 #[derive(Clone, Default)]

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
 use cache_runtime::{Cache, ManualClock, cached};
-use tests::{DEADLINE, Gate, RedisServer, eventually, within};
+use tests::{DEADLINE, Gate, RedisServer, eventually, idle, within};
 
 #[derive(Default, Clone)]
 struct Source {
@@ -193,8 +193,7 @@ async fn waiters_share_an_absence_although_it_is_not_stored() {
         maybe(&source, 7).await
     })
     .await;
-    // Returns when every task waits: tokio's own clock, which is paused, only moves then.
-    tokio::time::sleep(Duration::from_millis(1)).await;
+    idle().await;
     source.gate.open();
     assert!(all(callers).await.iter().all(Option::is_none));
     assert_eq!(source.loads(), 1, "those who waited share one load");

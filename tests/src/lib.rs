@@ -17,7 +17,7 @@ pub use logs::Logs;
 pub use process::Process;
 pub use proxy::Proxy;
 pub use redis_server::RedisServer;
-pub use wait::{DEADLINE, eventually, once_begun, within};
+pub use wait::{DEADLINE, eventually, idle, once_begun, within};
 
 #[cfg(test)]
 mod manifest {

@@ -57,3 +57,8 @@ pub async fn once_begun<F: Future>(future: F, then: impl FnOnce()) -> F::Output 
     })
     .await
 }
+
+/// Returns when every other task waits: for tests whose tokio clock is paused, as it only moves then.
+pub async fn idle() {
+    tokio::time::sleep(Duration::from_millis(1)).await;
+}
