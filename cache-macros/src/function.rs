@@ -35,7 +35,35 @@ pub(crate) struct Param<'f> {
     pub(crate) bindings: Vec<&'f PatIdent>,
 }
 
+/// What the runtime hands in, in place of the caller.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(crate) enum HandedIn {
+    /// `#[context]`: a value that the cache was given.
+    Context,
+    /// `#[sequence]`: the number of the write.
+    Sequence,
+}
+
+impl HandedIn {
+    /// What the attribute marks, if it is one of those.
+    pub(crate) fn of(attr: &Attribute) -> Option<Self> {
+        let path = attr.path();
+        if path.is_ident("context") {
+            Some(Self::Context)
+        } else if path.is_ident("sequence") {
+            Some(Self::Sequence)
+        } else {
+            None
+        }
+    }
+}
+
 impl<'f> Param<'f> {
+    /// What it is marked as.
+    pub(crate) fn handed_in(&self) -> Option<HandedIn> {
+        self.typed.attrs.iter().find_map(HandedIn::of)
+    }
+
     /// Whether the parameter is one plain name rather than a pattern.
     pub(crate) fn is_plain(&self) -> bool {
         self.plain().is_some()
@@ -114,35 +142,74 @@ impl Function {
                 .is_some_and(|body| mentions_self(body.block.stream()))
     }
 
-    /// The function as the user wrote it, without the attributes that only the macros know.
+    /// The function as the user wrote it, without the attributes that only the macros know. What the runtime hands in is no argument
+    /// of its callers, after an error either.
     pub(crate) fn unchanged(&self) -> TokenStream {
-        let Self {
-            attrs,
-            vis,
-            sig,
-            body,
-        } = self;
-        let attrs = attrs.iter().filter(|attr| !is_cached(attr));
-        let mut sig = sig.clone();
-        for input in &mut sig.inputs {
-            if let FnArg::Typed(typed) = input {
-                typed.attrs.retain(|attr| !is_context(attr));
+        let sig = unmarked(&self.sig);
+        let body = self.whole_body();
+        let attrs = self.attrs.iter().filter(|attr| !is_cached(attr));
+        let vis = &self.vis;
+        if !self.can_be_reduced() {
+            return quote!(#(#attrs)* #vis #sig #body);
+        }
+        let (name, called) = (&sig.ident, self.called());
+        let mut own = sig.clone();
+        own.ident = Ident::new("__cache_body", name.span());
+        quote! {
+            #(#attrs)*
+            #[allow(unused_variables)]
+            #vis #called {
+                #[allow(dead_code)]
+                #own #body
+                ::cache_runtime::private::never()
             }
         }
-        let body = match body {
-            None => quote!(;),
-            Some(Body { inner_attrs, block }) => {
-                let rest = block.stream();
-                let mut whole = Group::new(
-                    proc_macro2::Delimiter::Brace,
-                    quote!(#(#inner_attrs)* #rest),
-                );
-                whole.set_span(block.span());
-                whole.into_token_stream()
-            }
-        };
-        quote!(#(#attrs)* #vis #sig #body)
     }
+
+    /// The body with its braces, and `;` for none.
+    pub(crate) fn whole_body(&self) -> TokenStream {
+        let Some(Body { inner_attrs, block }) = &self.body else {
+            return quote!(;);
+        };
+        let rest = block.stream();
+        let mut whole = Group::new(
+            proc_macro2::Delimiter::Brace,
+            quote!(#(#inner_attrs)* #rest),
+        );
+        whole.set_span(block.span());
+        whole.into_token_stream()
+    }
+
+    /// The signature as the function is called: without what the runtime hands in.
+    pub(crate) fn called(&self) -> Signature {
+        let mut sig = self.sig.clone();
+        let inputs = std::mem::take(&mut sig.inputs).into_iter();
+        let handed_in = |input: &FnArg| matches!(input, FnArg::Typed(typed) if typed.attrs.iter().any(|attr| HandedIn::of(attr).is_some()));
+        sig.inputs = inputs.filter(|input| !handed_in(input)).collect();
+        sig
+    }
+
+    /// Whether something is handed in, and the function can be put inside of one that takes the rest.
+    fn can_be_reduced(&self) -> bool {
+        self.params()
+            .iter()
+            .any(|param| param.handed_in().is_some())
+            && self.body.is_some()
+            && self.sig.generics.params.is_empty()
+            && !self.is_associated()
+            && !matches!(&self.sig.output, ReturnType::Type(_, ty) if has_impl_trait(ty))
+    }
+}
+
+/// The signature without the marks of what the runtime hands in.
+pub(crate) fn unmarked(sig: &Signature) -> Signature {
+    let mut sig = sig.clone();
+    for input in &mut sig.inputs {
+        if let FnArg::Typed(typed) = input {
+            typed.attrs.retain(|attr| HandedIn::of(attr).is_none());
+        }
+    }
+    sig
 }
 
 impl Parse for Function {
@@ -183,11 +250,6 @@ pub(crate) fn is_cached(attr: &Attribute) -> bool {
     let path = attr.path();
     let of_runtime = path.segments.len() == 2 && path.segments[0].ident == "cache_runtime";
     path.is_ident("cached") || of_runtime && path.segments[1].ident == "cached"
-}
-
-/// Whether the attribute marks a parameter that the runtime hands in.
-pub(crate) fn is_context(attr: &Attribute) -> bool {
-    attr.path().is_ident("context")
 }
 
 /// The token that says what an item is: the first after its attributes and visibility.

@@ -7,6 +7,7 @@ use crate::template::Field;
 
 /// A valid `#[cached(…)]`.
 pub(crate) struct Cached {
+    pub(crate) pattern: Pattern,
     pub(crate) key: KeyModel,
     pub(crate) timing: Timing,
     pub(crate) consistency: Consistency,
@@ -14,6 +15,97 @@ pub(crate) struct Cached {
     pub(crate) schema: u32,
     pub(crate) cache: Option<Expr>,
     pub(crate) companion: bool,
+}
+
+/// The value of `pattern`.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(crate) enum PatternName {
+    Aside,
+    WriteThrough,
+    WriteBehind,
+}
+
+/// A pattern with what only it has.
+pub(crate) enum Pattern {
+    Aside,
+    WriteThrough(WriteThrough),
+    WriteBehind(WriteBehind),
+}
+
+/// What a write-through writer stores, and in what order.
+pub(crate) struct WriteThrough {
+    /// The argument that is stored; the result if there is none.
+    pub(crate) value: Option<Argument>,
+    /// The row's version.
+    pub(crate) version: Option<Value>,
+}
+
+/// What a write-behind writer logs, and what its readers see of it meanwhile.
+pub(crate) struct WriteBehind {
+    /// The argument that readers see; without one they see nothing.
+    pub(crate) value: Option<Argument>,
+    /// How two writes of a key become one.
+    pub(crate) merge: Option<Merge>,
+    /// The form of the body that takes a list of writes.
+    pub(crate) batch_with: Option<ExprPath>,
+    pub(crate) queueing: Queueing,
+}
+
+/// The function that adds a later write to an earlier one.
+pub(crate) struct Merge {
+    pub(crate) path: ExprPath,
+    /// The indices of the parameters that are added up: those of which the key does not take the whole.
+    pub(crate) of: Vec<usize>,
+}
+
+/// How writes wait. What is not said is the runtime's default.
+pub(crate) struct Queueing {
+    pub(crate) flush_ms: Option<u64>,
+    pub(crate) batch: Option<u32>,
+    pub(crate) max_pending: Option<u64>,
+    pub(crate) when_full: Option<WhenFull>,
+}
+
+/// As in `cache_runtime::WhenFull`.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum WhenFull {
+    Block,
+    Error,
+    Through,
+}
+
+impl WhenFull {
+    /// The name of the runtime's variant.
+    pub(crate) fn variant(self) -> TokenStream {
+        match self {
+            Self::Block => quote::quote!(Block),
+            Self::Error => quote::quote!(Error),
+            Self::Through => quote::quote!(Through),
+        }
+    }
+}
+
+/// An argument by its name. `index` counts parameters, `self` included.
+#[derive(Clone, PartialEq)]
+pub(crate) struct Argument {
+    pub(crate) ident: Ident,
+    pub(crate) index: usize,
+}
+
+impl Cached {
+    /// Whether the key is known only when the body has run.
+    pub(crate) fn key_reads_result(&self) -> bool {
+        self.key.pieces().iter().any(KeyPiece::reads_result)
+    }
+
+    /// Whether what the function returns is what is stored.
+    pub(crate) fn stores_result(&self) -> bool {
+        match &self.pattern {
+            Pattern::Aside => true,
+            Pattern::WriteThrough(writer) => writer.value.is_none(),
+            Pattern::WriteBehind(_) => false,
+        }
+    }
 }
 
 /// A valid `#[invalidates(…)]`.
@@ -74,6 +166,13 @@ pub(crate) enum KeyPiece {
     Surroundings,
 }
 
+impl KeyPiece {
+    /// Whether it is taken from what the body returns.
+    pub(crate) fn reads_result(&self) -> bool {
+        matches!(self, Self::Value(value) if value.is_of_result())
+    }
+}
+
 /// A value of the call: where it comes from and how to reach it.
 #[derive(Clone)]
 pub(crate) struct Value {
@@ -83,6 +182,13 @@ pub(crate) struct Value {
     pub(crate) each_after: Option<usize>,
     /// From the first to the last token to underline if the value cannot be part of a key.
     pub(crate) blame: (Span, Span),
+}
+
+impl Value {
+    /// Whether it is taken from what the body returns.
+    pub(crate) fn is_of_result(&self) -> bool {
+        matches!(self.root, Root::Return)
+    }
 }
 
 /// Where a value comes from.

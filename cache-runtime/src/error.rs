@@ -26,6 +26,12 @@ pub enum Error {
     Codec(CodecError),
     /// A cached function with `timeout` did not get its result in that time, and had no older value to return. The load goes on.
     Timeout(Duration),
+    /// A write-behind write was not acknowledged by the log. Where the backend gave no answer in time it may be there all the same.
+    NotLogged(BackendError),
+    /// A write-behind writer with `when_full = "error"` has this many writes pending.
+    LogFull(u64),
+    /// The cache has been shut down, and takes no more write-behind writes.
+    ShutDown,
 }
 
 impl fmt::Display for Error {
@@ -43,6 +49,12 @@ impl fmt::Display for Error {
                 f,
                 "the load took longer than its {limit:?}; it goes on in the background"
             ),
+            Self::NotLogged(error) => write!(f, "write not acknowledged by the log: {error}"),
+            Self::LogFull(pending) => write!(
+                f,
+                "write refused, as {pending} writes of the function are pending already"
+            ),
+            Self::ShutDown => f.write_str("write refused, as the cache has been shut down"),
         }
     }
 }
@@ -50,10 +62,13 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Refused(error) | Self::Kept(error) | Self::Backend(error) => Some(error),
+            Self::Refused(error)
+            | Self::Kept(error)
+            | Self::Backend(error)
+            | Self::NotLogged(error) => Some(error),
             Self::Config(error) => Some(error),
             Self::Codec(error) => Some(error),
-            Self::AlreadyInstalled | Self::Timeout(_) => None,
+            Self::AlreadyInstalled | Self::Timeout(_) | Self::LogFull(_) | Self::ShutDown => None,
         }
     }
 }

@@ -84,7 +84,12 @@ pub use error::{BackendError, BackendErrorKind, CodecError, ConfigError, Error};
 pub use key::{Key, KeyElements, KeyPart, KeyWriter};
 pub use observe::{BackendStats, FunctionStats, Stats};
 pub use pattern::entries::CacheValue;
-pub use spec::{CodecKind, Consistency, Pattern, Spec, Stampede, WriterSpec};
+pub use pattern::write_behind::letters::{DeadLetter, Retried};
+pub use pattern::write_behind::options::WriteBehind;
+pub use pattern::write_behind::report::{FlushReport, WriteBehindStats};
+pub use pattern::write_behind::writer::Write;
+pub use pattern::write_through::RowVersion;
+pub use spec::{CodecKind, Consistency, Pattern, Queueing, Spec, Stampede, WhenFull, WriterSpec};
 
 /// The README's code, as tests.
 #[cfg(all(doctest, feature = "macros"))]

@@ -10,12 +10,29 @@ pub use crate::pattern::background::{
 pub use crate::pattern::batch::{BatchKeys, BatchProbe, Fit, batch, element};
 pub use crate::pattern::entries::CacheValue;
 pub use crate::pattern::read::{finish, read};
+pub use crate::pattern::write_behind::contexts::Contexts;
+pub use crate::pattern::write_behind::writer::{
+    Behind, BodyError, FromSequence, Keeper, Ran, Registered, Running, ToKeep, Write,
+    WriteArgument, context, outcome,
+};
+pub use crate::pattern::write_behind::{LogError, unlogged, write_behind};
+pub use crate::pattern::write_through::{
+    OfArgument, OfResult, RowVersion, write_through, write_through_strict, write_through_versioned,
+};
+pub use crate::pattern::writers::{
+    Answered, CopyOf, Held, Log, LogOf, Shared, assert_answer, assert_logged, assert_storable,
+    handed_in, missing, ran, running,
+};
 pub use crate::shape::{IntoOutput, Kept, Probe, Shape, with_ttl};
-pub use crate::spec::{CodecKind, Consistency, Spec, Stampede, WriterSpec};
+pub use crate::spec::{
+    CodecKind, Consistency, Pattern, Queueing, Spec, Stampede, WhenFull, WriterSpec,
+};
+pub use inventory;
 
 /// The traits through which [`Probe`] finds a return type's shape.
 pub mod via {
     pub use crate::pattern::batch::{ViaFit as _, ViaForm as _};
+    pub use crate::pattern::writers::{ViaAnswer as _, ViaCopy as _, ViaHeld as _, ViaLog as _};
     pub use crate::shape::{ViaKept as _, ViaShape as _};
 }
 

@@ -1,7 +1,11 @@
 //! What an annotation says, as data: the static description that the macros write and everything else reads.
 
+mod queueing;
+
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
+
+pub use queueing::{Queueing, WhenFull};
 
 /// Which of the four patterns a function follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -9,6 +13,10 @@ use std::time::Duration;
 pub enum Pattern {
     /// Cache-aside: hit, or load, store and return. Writers invalidate.
     Aside,
+    /// Write-through: the writer's body, then what it wrote into the cache.
+    WriteThrough,
+    /// Write-behind: into a log and the cache, then to the caller; the writer's body later, by a worker.
+    WriteBehind,
 }
 
 /// How far a cached function goes to keep an old value from being stored or served.
@@ -139,6 +147,7 @@ pub struct Spec {
     stale_if_error: Duration,
     negative_ttl: Option<Duration>,
     timeout: Option<Duration>,
+    queueing: Queueing,
     id: FunctionId,
 }
 
@@ -171,8 +180,23 @@ impl Spec {
             stale_if_error: Duration::ZERO,
             negative_ttl: None,
             timeout: None,
+            queueing: Queueing::new(),
             id: FunctionId::unset(),
         }
+    }
+
+    /// Sets the pattern.
+    #[must_use]
+    pub const fn pattern_of(mut self, pattern: Pattern) -> Self {
+        self.pattern = pattern;
+        self
+    }
+
+    /// Sets how write-behind writes are kept and flushed.
+    #[must_use]
+    pub const fn queueing(mut self, queueing: Queueing) -> Self {
+        self.queueing = queueing;
+        self
     }
 
     /// Sets the TTL, in milliseconds.
@@ -352,6 +376,12 @@ impl Spec {
     #[must_use]
     pub const fn timeout(&self) -> Option<Duration> {
         self.timeout
+    }
+
+    /// How write-behind writes are kept and flushed; says something of write-behind writers only.
+    #[must_use]
+    pub const fn write_queueing(&self) -> &Queueing {
+        &self.queueing
     }
 
     pub(crate) fn id(&self) -> usize {

@@ -1,28 +1,36 @@
-//! A cached function: the key, one question to the runtime, and the body if the answer asks for it.
+//! A cached function by its pattern. A loader is the key, one question to the runtime, and the body if the answer asks for it.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
 
 use super::{
     background, batch, body, companion, handle, key, local_at, result_span, spec, stored_shape,
-    timed_shape, value_span, with_body, with_signature,
+    timed_shape, value_span, with_body, with_signature, write_behind, write_through,
 };
 use crate::function::Function;
-use crate::model::Cached;
+use crate::model::{Cached, Pattern};
 
 /// The function and its companion.
 pub(crate) fn cached(model: &Cached, function: &Function) -> TokenStream {
-    let loader = if let Some(each) = model.key.each() {
+    let function_itself = match &model.pattern {
+        Pattern::Aside => loader(model, function),
+        Pattern::WriteThrough(writer) => write_through::writer(model, writer, function),
+        Pattern::WriteBehind(writer) => write_behind::writer(model, writer, function),
+    };
+    let companion = model
+        .companion
+        .then(|| companion::companion(model, function));
+    quote!(#function_itself #companion)
+}
+
+fn loader(model: &Cached, function: &Function) -> TokenStream {
+    if let Some(each) = model.key.each() {
         batch::loader(model, function, each)
     } else if model.timing.in_background() {
         in_background(model, function)
     } else {
         within_call(model, function)
-    };
-    let companion = model
-        .companion
-        .then(|| companion::companion(model, function));
-    quote!(#loader #companion)
+    }
 }
 
 /// A function whose loads end with their calls.

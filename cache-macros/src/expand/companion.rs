@@ -7,7 +7,7 @@ use syn::{GenericParam, Pat, PatType, TypeParamBound, WherePredicate};
 use super::{handle, key, local, local_at, spec, stored_shape, timed_shape, value_span};
 use crate::body::mentions;
 use crate::function::{Function, generic_name, has_impl_trait, plain};
-use crate::model::{Cached, KeyPiece, Root};
+use crate::model::{Cached, KeyPiece, Pattern, Root};
 
 /// The name of the struct: that of the function. Lints of the user's crate pass over it, as it comes from a macro.
 pub(super) fn name(function: &Function) -> Ident {
@@ -23,15 +23,22 @@ pub(super) fn companion(model: &Cached, function: &Function) -> TokenStream {
     let name = name(function);
     let spec = spec::of_loader(model, function);
     let declared = declared(function);
-    let key = key_fn(model, function);
-    let invalidate = invalidate_fn(model, function);
-    // One value is not what a batch loader returns.
-    let of_one = model.key.each().is_none().then(|| {
+    let Calls {
+        key,
+        value,
+        refresh,
+    } = Calls::of(model);
+    let on_key = key.then(|| {
+        let mut calls = key_fn(model, function);
+        calls.extend(invalidate_fn(model, function));
+        calls
+    });
+    let on_value = value.then(|| {
         let mut calls = peek_fn(model, function);
         calls.extend(put_fn(model, function));
         calls
     });
-    let refresh = refresh_fn(function);
+    let refresh = refresh.then(|| refresh_fn(function));
     let allow = allow();
     quote_spanned! {here=>
         #declared
@@ -39,10 +46,32 @@ pub(super) fn companion(model: &Cached, function: &Function) -> TokenStream {
         impl #name {
             /// What the annotation says.
             #vis const SPEC: &'static ::cache_runtime::private::Spec = #spec;
-            #key
-            #invalidate
-            #of_one
+            #on_key
+            #on_value
             #refresh
+        }
+    }
+}
+
+/// Which calls a companion has.
+struct Calls {
+    /// `key` and `invalidate`.
+    key: bool,
+    /// `peek` and `put`.
+    value: bool,
+    /// `refresh`.
+    refresh: bool,
+}
+
+impl Calls {
+    fn of(model: &Cached) -> Self {
+        // A key that is told from the result cannot be made from arguments.
+        let key = !model.key_reads_result();
+        Self {
+            key,
+            // One value is not what a batch loader returns.
+            value: key && model.stores_result() && model.key.each().is_none(),
+            refresh: matches!(model.pattern, Pattern::Aside),
         }
     }
 }
@@ -71,17 +100,22 @@ pub(super) fn hollow(model: &Cached, function: &Function) -> TokenStream {
                 -> ::core::result::Result<(), ::cache_runtime::private::Error> #bounds { #never }
         }
     });
-    let batch = model.key.each().is_some();
-    let with_value = with_value.filter(|_| !batch && !returns_unnamed(function));
+    let calls = Calls::of(model);
+    let with_value = with_value.filter(|_| calls.value && !returns_unnamed(function));
     let (key, keys) = of_key(model);
-    let refresh = (!returns_unnamed(function)).then(|| refresh_hollow(function));
+    let with_key = calls.key.then(|| {
+        quote_spanned! {here=>
+            #vis fn #key #generics(#args) -> #keys #bounds { #never }
+            #vis async fn invalidate #generics(#args)
+                -> ::core::result::Result<(), ::cache_runtime::private::Error> #bounds { #never }
+        }
+    });
+    let refresh = (calls.refresh && !returns_unnamed(function)).then(|| refresh_hollow(function));
     quote_spanned! {here=>
         #bare
         #allow
         impl #name {
-            #vis fn #key #generics(#args) -> #keys #bounds { #never }
-            #vis async fn invalidate #generics(#args)
-                -> ::core::result::Result<(), ::cache_runtime::private::Error> #bounds { #never }
+            #with_key
             #with_value
             #refresh
         }

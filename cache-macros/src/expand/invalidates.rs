@@ -6,7 +6,7 @@ use quote::quote_spanned;
 use super::key::{self, Parts};
 use super::{body, handle, local, local_at, result_span, shape, spec, with_body};
 use crate::function::Function;
-use crate::model::{Consistency, Invalidates, KeyPiece, Root};
+use crate::model::{Consistency, Invalidates, KeyPiece};
 
 /// The function.
 pub(crate) fn invalidates(model: &Invalidates, function: &Function) -> TokenStream {
@@ -59,7 +59,7 @@ fn keys(model: &Invalidates) -> Keys {
     let (mut before, mut parts, mut after) =
         (TokenStream::new(), TokenStream::new(), TokenStream::new());
     for (index, pieces) in model.keys.iter().enumerate() {
-        if reads_result(pieces) {
+        if pieces.iter().any(KeyPiece::reads_result) {
             let (written, statements) = Parts::before_body(pieces, index);
             parts.extend(statements);
             after.extend(key::push(
@@ -85,10 +85,4 @@ fn keys(model: &Invalidates) -> Keys {
         parts,
         from_return,
     }
-}
-
-fn reads_result(pieces: &[KeyPiece]) -> bool {
-    pieces
-        .iter()
-        .any(|piece| matches!(piece, KeyPiece::Value(value) if matches!(value.root, Root::Return)))
 }

@@ -52,6 +52,18 @@ pub(super) fn push(pieces: &[KeyPiece], keys: &TokenStream, parts: &Parts) -> To
     )
 }
 
+/// An expression of type `Key`: the key of a writer that is told from its result, when the body has run.
+pub(super) fn after_body(pieces: &[KeyPiece], parts: &Parts) -> TokenStream {
+    key(None, pieces, &|index, _| parts.written(index))
+}
+
+/// An expression of a number: the version that a writer's row has.
+pub(super) fn version(value: &Value) -> TokenStream {
+    let at = Span::mixed_site().located_at(value.blame.1);
+    let value = reference(value, None);
+    quote_spanned!(at=> ::cache_runtime::private::RowVersion::row_version(#value))
+}
+
 /// Statements that do something with each key of a batch loader, and with the element that it is of.
 pub(super) fn of_elements(
     model: &Cached,
@@ -69,14 +81,10 @@ fn for_each(
     let here = Span::mixed_site();
     let loops = Loops::of(pieces);
     let key = key(None, pieces, &|index, value| {
-        parts
-            .get(index)
-            .map(|part| quote!(::cache_runtime::private::Key::as_str(&#part)))
-            .map(Written::Already)
-            .or_else(|| {
-                let element = loops.element(value)?;
-                Some(Written::Value(element))
-            })
+        parts.written(index).or_else(|| {
+            let element = loops.element(value)?;
+            Some(Written::Value(element))
+        })
     });
     let elements = loops.0.iter().map(|(element, _)| element);
     let mut statements = with(&key, &quote!(#(#elements),*));
@@ -113,11 +121,12 @@ impl Parts {
         (parts, statements)
     }
 
-    fn get(&self, index: usize) -> Option<&Ident> {
-        self.0
-            .iter()
-            .find(|(at, _)| *at == index)
-            .map(|(_, part)| part)
+    /// What was written of a piece.
+    fn written(&self, index: usize) -> Option<Written> {
+        let (_, part) = self.0.iter().find(|(at, _)| *at == index)?;
+        Some(Written::Already(
+            quote!(::cache_runtime::private::Key::as_str(&#part)),
+        ))
     }
 }
 

@@ -8,6 +8,8 @@ mod companion;
 mod invalidates;
 mod key;
 mod spec;
+mod write_behind;
+mod write_through;
 
 pub(crate) use cached::{cached, cached_with_errors};
 pub(crate) use invalidates::invalidates;
@@ -16,7 +18,7 @@ use proc_macro2::{Delimiter, Group, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::{Expr, ExprPath, GenericArgument, Ident, PathArguments, ReturnType, Signature, Type};
 
-use crate::function::Function;
+use crate::function::{Function, bare};
 
 /// A variable that user code can neither see nor shadow.
 fn local(name: &str) -> Ident {
@@ -97,6 +99,53 @@ fn stored(shape: &TokenStream, at: Span, assert: bool) -> TokenStream {
 fn timed_shape(shape: &TokenStream, ttl_with: Option<&ExprPath>) -> Option<TokenStream> {
     let path = ttl_with?;
     Some(quote_spanned!(Span::mixed_site()=> ::cache_runtime::private::with_ttl(#shape, #path)))
+}
+
+/// The type without its own reference.
+fn behind_reference(ty: &Type) -> &Type {
+    match bare(ty) {
+        Type::Reference(reference) => bare(&reference.elem),
+        ty => ty,
+    }
+}
+
+/// The type that a writer keeps of an argument: what is behind its reference, owned. A type that cannot be copied stays as it is, so that
+/// this is said of it once, and nothing else.
+fn owned_type(ty: &Type) -> TokenStream {
+    let inner = behind_reference(ty);
+    let at = type_span(inner);
+    match inner {
+        Type::Slice(slice) => {
+            let element = &slice.elem;
+            quote_spanned!(at=> ::std::vec::Vec<#element>)
+        }
+        inner if has_no_size(inner) => {
+            quote_spanned!(at=> <#inner as ::std::borrow::ToOwned>::Owned)
+        }
+        inner => inner.to_token_stream(),
+    }
+}
+
+/// Whether it is one of the types of the standard library that exist behind a reference only.
+fn has_no_size(ty: &Type) -> bool {
+    const NAMES: [&str; 4] = ["str", "Path", "OsStr", "CStr"];
+    let Type::Path(path) = ty else {
+        return false;
+    };
+    let last = path.path.segments.last();
+    last.is_some_and(|last| NAMES.iter().any(|name| last.ident == name))
+}
+
+/// A copy of what is behind a reference, if one can be made.
+fn copy_of(reference: &TokenStream, at: Span) -> TokenStream {
+    let found = local_at("__cache_copy", at);
+    quote_spanned! {at=> {
+        let #found = ::cache_runtime::private::CopyOf(#reference);
+        {
+            use ::cache_runtime::private::via::*;
+            (&&#found).copy()
+        }
+    }}
 }
 
 /// Where to say that a value cannot be cached. It is one token, and the calls that ask for it all stand there: the

@@ -4,7 +4,9 @@ use proc_macro2::{Literal, Span, TokenStream};
 use quote::quote_spanned;
 
 use crate::function::{Function, plain};
-use crate::model::{Cached, Invalidates, KeyModel, KeyPiece, Root, Stampede, Timing};
+use crate::model::{
+    Cached, Invalidates, KeyModel, KeyPiece, Pattern, Queueing, Root, Stampede, Timing,
+};
 
 /// The description by its name in the companion, if there is one.
 pub(super) fn named(model: &Cached, function: &Function) -> TokenStream {
@@ -30,6 +32,7 @@ pub(super) fn of_loader(model: &Cached, function: &Function) -> TokenStream {
             quote_spanned!(here=> ::core::concat!(::core::module_path!(), #described))
         }
     };
+    let pattern = pattern(&model.pattern);
     let timing = timing(&model.timing);
     let stampede = stampede(model.timing.stampede);
     let consistency = consistency(model.consistency);
@@ -43,7 +46,7 @@ pub(super) fn of_loader(model: &Cached, function: &Function) -> TokenStream {
     quote_spanned! {here=> {
         static SPEC: ::cache_runtime::private::Spec = ::cache_runtime::private::Spec::new(
             #name, ::core::module_path!(), ::core::file!(), ::core::line!(), #template,
-        ) #timing #stampede #consistency #codec #schema;
+        ) #pattern #timing #stampede #consistency #codec #schema;
         &SPEC
     }}
 }
@@ -61,6 +64,41 @@ pub(super) fn of_writer(model: &Invalidates, function: &Function) -> TokenStream
         ) #only_ok #consistency;
         &SPEC
     }}
+}
+
+/// The pattern, where it is not the default.
+fn pattern(pattern: &Pattern) -> Option<TokenStream> {
+    let here = Span::mixed_site();
+    let path = quote_spanned!(here=> ::cache_runtime::private::Pattern);
+    match pattern {
+        Pattern::Aside => None,
+        Pattern::WriteThrough(_) => Some(quote_spanned!(here=> .pattern_of(#path::WriteThrough))),
+        Pattern::WriteBehind(writer) => {
+            let queueing = queueing(&writer.queueing);
+            Some(quote_spanned!(here=> .pattern_of(#path::WriteBehind) #queueing))
+        }
+    }
+}
+
+/// How writes wait, where something is said of it.
+fn queueing(queueing: &Queueing) -> Option<TokenStream> {
+    let here = Span::mixed_site();
+    let Queueing {
+        flush_ms,
+        batch,
+        max_pending,
+        when_full,
+    } = queueing;
+    let mut said = TokenStream::new();
+    said.extend(flush_ms.map(|ms| quote_spanned!(here=> .flush_ms(#ms))));
+    said.extend(batch.map(|writes| quote_spanned!(here=> .batch(#writes))));
+    said.extend(max_pending.map(|writes| quote_spanned!(here=> .max_pending(#writes))));
+    said.extend(when_full.map(|what| {
+        let what = what.variant();
+        quote_spanned!(here=> .when_full(::cache_runtime::private::WhenFull::#what))
+    }));
+    (!said.is_empty())
+        .then(|| quote_spanned!(here=> .queueing(::cache_runtime::private::Queueing::new() #said)))
 }
 
 /// What says how long a value lives and how it grows old.

@@ -2,7 +2,7 @@
 
 use syn::Type;
 
-use super::Given;
+use super::arguments::Given;
 use crate::diagnostics::{Diagnostics, all_of};
 use crate::function::{Function, bare};
 use crate::model::Timing;

@@ -2,116 +2,32 @@
 //!
 //! Nothing returns early: every argument and the whole signature are looked at, so that all errors come at once.
 
+mod arguments;
 mod background;
 mod batch;
+mod invalidates;
 mod names;
 mod numbers;
 mod signature;
 #[cfg(test)]
 mod tests;
 mod timing;
+mod value;
 mod values;
+mod write_behind;
+mod write_through;
 
-use proc_macro2::Span;
-use syn::{Ident, LitStr};
+pub(crate) use invalidates::invalidates;
 
-use crate::args::{Arg, Listed, Value};
-use crate::diagnostics::{Diagnostics, closest, suggest};
+use syn::Ident;
+
+use crate::args::{Arg, Value};
+use crate::diagnostics::Diagnostics;
 use crate::function::Function;
-use crate::model::{Cached, Consistency, Invalidates, KeyModel, KeyPiece, Root};
+use crate::model::{Cached, KeyModel, Pattern, PatternName};
 use crate::template::Template;
-use names::Names;
-
-/// The arguments of `#[cached]`.
-const CACHED: [&str; 17] = [
-    "pattern",
-    "key",
-    "ttl",
-    "ttl_with",
-    "jitter",
-    "stampede",
-    "refresh_after",
-    "beta",
-    "stale_if_error",
-    "negative_ttl",
-    "timeout",
-    "consistency",
-    "codec",
-    "cache",
-    "skip",
-    "schema",
-    "companion",
-];
-
-/// Arguments of `#[cached]` that are known, and do nothing yet.
-const CACHED_LATER: [&str; 8] = [
-    "tags",
-    "version",
-    "flush",
-    "batch",
-    "merge",
-    "max_pending",
-    "when_full",
-    "value",
-];
-
-/// The arguments of `#[invalidates]` beside its templates.
-const INVALIDATES: [&str; 3] = ["when", "consistency", "cache"];
-
-/// Arguments of `#[invalidates]` that are known, and do nothing yet.
-const INVALIDATES_LATER: [&str; 1] = ["tags"];
-
-/// What a feature that a later version brings is refused with.
-fn not_yet(what: &str) -> String {
-    format!("{what} is not in this version yet; a later one brings it")
-}
-
-/// Takes the arguments apart by name; the first of a name counts.
-struct Given<'a>(Vec<&'a Arg>);
-
-impl<'a> Given<'a> {
-    fn check(
-        macro_name: &str,
-        args: &'a [Arg],
-        known: &[&str],
-        later: &[&str],
-        errors: &mut Diagnostics,
-    ) -> Self {
-        let mut given: Vec<&Arg> = Vec::new();
-        for arg in args {
-            let name = arg.name.to_string();
-            if given.iter().any(|earlier| earlier.name == name) {
-                errors.on(&arg.name, format!("`{name}` is given twice"));
-            } else if later.contains(&name.as_str()) {
-                errors.on(&arg.name, not_yet(&format!("`{name}`")));
-                // Remembered, so that giving it twice is not reported as two missing features.
-                given.push(arg);
-            } else if known.contains(&name.as_str()) {
-                given.push(arg);
-            } else {
-                // A misspelled argument of a later version is still told apart from nonsense.
-                let all: Vec<&str> = known.iter().chain(later).copied().collect();
-                let candidates = if closest(&name, all.iter().copied()).is_some() {
-                    &all[..]
-                } else {
-                    known
-                };
-                errors.on(
-                    &arg.name,
-                    format!(
-                        "`{macro_name}` has no argument `{name}`; {}",
-                        suggest(&name, candidates)
-                    ),
-                );
-            }
-        }
-        Self(given)
-    }
-
-    fn get(&self, name: &str) -> Option<&'a Arg> {
-        self.0.iter().copied().find(|arg| arg.name == name)
-    }
-}
+use arguments::{CACHED, CACHED_LATER, Given};
+use names::{Names, Reader};
 
 /// Validates `#[cached(…)]`. The model is there if its key is sound, even if something else is wrong: the companion is
 /// made from it then, so that calls of it raise no errors of their own.
@@ -120,25 +36,39 @@ pub(crate) fn cached(
     function: &Function,
     errors: &mut Diagnostics,
 ) -> Option<Cached> {
-    let given = Given::check("#[cached]", args, &CACHED, &CACHED_LATER, errors);
-    signature::check_cached(function, errors);
-    if let Some(arg) = given.get("pattern") {
-        values::pattern(arg, errors);
-    }
+    let mut given = Given::check("#[cached]", args, &CACHED, &CACHED_LATER, errors);
+    let name = given
+        .get("pattern")
+        .map_or(PatternName::Aside, |arg| values::pattern(arg, errors));
+    given.retain_for(name, errors);
+    signature::check_cached(name, function, errors);
     let companion = companion(given.get("companion"), function, errors);
-    let key = key(&given, function, companion, errors);
+    let key = key(&given, name, function, companion, errors);
     let cache = given
         .get("cache")
         .and_then(|arg| values::expression(arg, errors));
     let timing = timing::timing(&given, errors);
-    if key.as_ref().is_some_and(|key| key.each().is_some()) {
-        batch::check(&given, &timing, function, errors);
-    } else {
-        background::check(&timing, function, errors);
-    }
+    let consistency = values::consistency(given.get("consistency"), errors);
+    let pattern = match name {
+        PatternName::Aside => {
+            if key.as_ref().is_some_and(|key| key.each().is_some()) {
+                batch::check(&given, &timing, function, errors);
+            } else {
+                background::check(&timing, function, errors);
+            }
+            Pattern::Aside
+        }
+        PatternName::WriteThrough => {
+            Pattern::WriteThrough(write_through::writer(&given, consistency, function, errors))
+        }
+        PatternName::WriteBehind => {
+            Pattern::WriteBehind(write_behind::writer(&given, key.as_ref(), function, errors))
+        }
+    };
     Some(Cached {
+        pattern,
         timing,
-        consistency: values::consistency(given.get("consistency"), errors),
+        consistency,
         codec: given
             .get("codec")
             .and_then(|arg| values::codec(arg, errors)),
@@ -166,13 +96,27 @@ fn companion(arg: Option<&Arg>, function: &Function, errors: &mut Diagnostics) -
 
 fn key(
     given: &Given<'_>,
+    pattern: PatternName,
     function: &Function,
     companion: bool,
     errors: &mut Diagnostics,
 ) -> Option<KeyModel> {
-    let names = Names::of(function, false);
+    let reader = match pattern {
+        PatternName::Aside => Reader::Loader,
+        PatternName::WriteThrough if given.get("version").is_some() => Reader::Versioned,
+        PatternName::WriteThrough => Reader::WriteThrough,
+        PatternName::WriteBehind => Reader::WriteBehind,
+    };
+    let names = Names::of(function, reader);
     let skipped = given.get("skip").map(|arg| skipped(arg, &names, errors));
     let Some(key) = given.get("key") else {
+        if let (Some(arg), true) = (given.get("pattern"), pattern != PatternName::Aside) {
+            errors.on(
+                arg.value_tokens(),
+                "a writer needs the `key` that its readers use, as in `key = \"user:<id>\"`: a default key is shared with nobody",
+            );
+            return None;
+        }
         return Some(KeyModel::Default {
             pieces: names.default_key(&skipped.unwrap_or_default(), companion),
         });
@@ -216,109 +160,4 @@ fn skipped(arg: &Arg, names: &Names<'_>, errors: &mut Diagnostics) -> Vec<Ident>
         }
     }
     skipped
-}
-
-/// Validates `#[invalidates(…)]`.
-pub(crate) fn invalidates(
-    listed: &Listed,
-    function: &Function,
-    errors: &mut Diagnostics,
-) -> Option<Invalidates> {
-    let given = Given::check(
-        "#[invalidates]",
-        &listed.args,
-        &INVALIDATES,
-        &INVALIDATES_LATER,
-        errors,
-    );
-    signature::check_writer(function, errors);
-    let only_ok = given
-        .get("when")
-        .is_some_and(|arg| values::when_ok(arg, errors));
-    let consistency = values::consistency(given.get("consistency"), errors);
-    let cache = given
-        .get("cache")
-        .and_then(|arg| values::expression(arg, errors));
-    if listed.templates.is_empty()
-        && listed
-            .args
-            .iter()
-            .all(|arg| INVALIDATES.contains(&arg.name.to_string().as_str()))
-    {
-        errors.at(Span::call_site(), "`#[invalidates]` needs the key of what it invalidates, as in `#[invalidates(\"user:<id>\")]`");
-    }
-    let keys = keys(&listed.templates, function, errors);
-    if consistency == Consistency::Strict {
-        check_strict(&given, &listed.templates, &keys, errors);
-    }
-    let keys = keys.into_iter().collect::<Option<Vec<_>>>()?;
-    Some(Invalidates {
-        templates: listed.templates.clone(),
-        keys,
-        only_ok,
-        consistency,
-        cache,
-    })
-}
-
-fn keys(
-    templates: &[LitStr],
-    function: &Function,
-    errors: &mut Diagnostics,
-) -> Vec<Option<Vec<KeyPiece>>> {
-    let names = Names::of(function, true);
-    let mut seen: Vec<String> = Vec::new();
-    let mut keys = Vec::new();
-    for literal in templates {
-        if seen.contains(&literal.value()) {
-            errors.on(literal, "this template is given twice");
-        }
-        seen.push(literal.value());
-        let pieces =
-            Template::parse(literal, errors).and_then(|template| names.resolve(&template, errors));
-        if pieces.as_deref().is_some_and(|pieces| {
-            pieces.iter().any(reads_result) && pieces.iter().any(walks_argument)
-        }) {
-            errors.on(
-                literal,
-                "`<return…>` and the elements of an argument cannot stand in one template: the argument is gone when the \
-                 result is there; return what the keys need, and walk over `<return…[]>`",
-            );
-        }
-        keys.push(pieces);
-    }
-    keys
-}
-
-fn reads_result(piece: &KeyPiece) -> bool {
-    matches!(piece, KeyPiece::Value(value) if matches!(value.root, Root::Return))
-}
-
-fn walks_argument(piece: &KeyPiece) -> bool {
-    matches!(piece, KeyPiece::Value(value) if value.each_after.is_some() && !matches!(value.root, Root::Return))
-}
-
-/// A strict write tells readers of its keys before the body runs, and therefore whatever the body returns.
-fn check_strict(
-    given: &Given<'_>,
-    templates: &[LitStr],
-    keys: &[Option<Vec<KeyPiece>>],
-    errors: &mut Diagnostics,
-) {
-    if let Some(when) = given.get("when") {
-        errors.on(
-            &when.name,
-            "`when` and `consistency = \"strict\"` exclude each other: a strict write removes the entry before its body \
-             runs, whatever comes of it",
-        );
-    }
-    for (literal, pieces) in templates.iter().zip(keys) {
-        if pieces.iter().flatten().any(reads_result) {
-            errors.on(
-                literal,
-                "`<return…>` and `consistency = \"strict\"` exclude each other: a strict write announces its keys before its \
-                 body runs, when there is no result to read; use `\"fenced\"`, or take what is needed as an argument",
-            );
-        }
-    }
 }

@@ -12,19 +12,59 @@ use crate::template::{Piece, Placeholder, Template};
 const LIST_HELP: &str = "`<ids[]>` makes a batch loader, one entry for each element of an argument such as `ids: &[u64]`; `<ids>` is \
      the whole list as one key";
 
+/// What a template is for.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Reader {
+    /// The key of a loader.
+    Loader,
+    /// The keys of `#[invalidates]`.
+    Invalidates,
+    /// The key of a write-through writer that announces it before its body runs.
+    WriteThrough,
+    /// The key of a write-through writer with versions, or the version itself: either can be told from the result.
+    Versioned,
+    /// The key of a write-behind writer.
+    WriteBehind,
+}
+
+impl Reader {
+    fn knows_result(self) -> bool {
+        matches!(self, Self::Invalidates | Self::Versioned)
+    }
+
+    /// Why there is no result, and what to do.
+    fn without_result(self) -> (&'static str, &'static str) {
+        match self {
+            Self::WriteThrough => (
+                "there is no result to read yet",
+                "readers are told of a write before its body runs, and so of its key; take the id as an argument, or give the \
+                 row's `version`, as in `version = \"<return.version>\"`: the key may come from the result then",
+            ),
+            Self::WriteBehind => (
+                "there is no result to read",
+                "a write-behind writer returns before its body has run; take the id as an argument",
+            ),
+            _ => (
+                "there is no result to read yet",
+                "a key is needed before the body runs; `<return…>` is for `#[invalidates]`",
+            ),
+        }
+    }
+}
+
 /// The names that a template of this function may use.
 pub(super) struct Names<'f> {
     function: &'f Function,
     params: Vec<Param<'f>>,
-    writer: bool,
+    reader: Reader,
 }
 
 impl<'f> Names<'f> {
-    pub(super) fn of(function: &'f Function, writer: bool) -> Self {
+    pub(super) fn of(function: &'f Function, reader: Reader) -> Self {
         Self {
             function,
             params: function.params(),
-            writer,
+            reader,
         }
     }
 
@@ -41,7 +81,7 @@ impl<'f> Names<'f> {
                 errors.add(in_literal(&template.literal, range, &message, &help));
                 sound = false;
             } else if placeholder.each_after.is_some()
-                && !self.writer
+                && self.reader == Reader::Loader
                 && *list.get_or_insert(&placeholder.name) != placeholder.name
             {
                 let message = "this is a second list, and a batch loader walks over one";
@@ -65,17 +105,21 @@ impl<'f> Names<'f> {
         placeholder: &Placeholder,
     ) -> Option<(std::ops::Range<usize>, String, String)> {
         let name = placeholder.name.as_str();
-        if name == "return" && !self.writer {
-            let help = "a key is needed before the body runs; `<return…>` is for `#[invalidates]`";
-            return Some((
-                placeholder.range.clone(),
-                "there is no result to read yet".to_owned(),
-                help.to_owned(),
-            ));
+        let whole = placeholder.range.clone();
+        if name == "return" && !self.reader.knows_result() {
+            let (message, help) = self.reader.without_result();
+            return Some((whole, message.to_owned(), help.to_owned()));
         }
         if let Some(root) = self.root(name) {
+            if let Some((message, help)) = self.elements_of_writer(placeholder) {
+                return Some((whole, message.to_owned(), help.to_owned()));
+            }
+            if let Some(message) = self.handed_in(&root) {
+                let help = "name an argument that the caller hands in";
+                return Some((whole, message, help.to_owned()));
+            }
             let message = self.unfit_list(&root, placeholder)?;
-            return Some((placeholder.range.clone(), message, LIST_HELP.to_owned()));
+            return Some((whole, message, LIST_HELP.to_owned()));
         }
         let at = placeholder.name_range.clone();
         if self.function.types().any(|ty| plain(ty) == name) {
@@ -98,10 +142,43 @@ impl<'f> Names<'f> {
         ))
     }
 
+    /// What is wrong with `[]` in what has one value.
+    fn elements_of_writer(
+        &self,
+        placeholder: &Placeholder,
+    ) -> Option<(&'static str, &'static str)> {
+        placeholder.each_after?;
+        (!matches!(self.reader, Reader::Loader | Reader::Invalidates)).then_some((
+            "a call of a writer writes one entry, and this is one for each element",
+            "`[]` is for batch loaders and for `#[invalidates]`; call the writer for each element, or annotate it with \
+             `#[invalidates]`",
+        ))
+    }
+
+    /// What is wrong with what the cache hands in: it is not there when the key is made.
+    fn handed_in(&self, root: &Root) -> Option<String> {
+        let (Root::Param { ident, .. }, Reader::WriteBehind) = (root, self.reader) else {
+            return None;
+        };
+        let param = self.param(root)?;
+        param.handed_in()?;
+        Some(format!(
+            "`{}` is handed in when the body runs, long after the key is made",
+            plain(ident)
+        ))
+    }
+
+    fn param(&self, root: &Root) -> Option<&Param<'f>> {
+        let Root::Param { index, .. } = root else {
+            return None;
+        };
+        self.params.iter().find(|param| param.index == *index)
+    }
+
     /// What is wrong with the list of a batch loader.
     fn unfit_list(&self, root: &Root, placeholder: &Placeholder) -> Option<String> {
         let before = placeholder.each_after?;
-        if self.writer {
+        if self.reader != Reader::Loader {
             return None;
         }
         let Root::Param { index, .. } = root else {
@@ -139,6 +216,7 @@ impl<'f> Names<'f> {
         let params = self
             .params
             .iter()
+            .filter(|param| self.reader != Reader::WriteBehind || param.handed_in().is_none())
             .flat_map(|param| &param.names)
             .map(|name| plain(name));
         receiver
@@ -148,7 +226,7 @@ impl<'f> Names<'f> {
             .collect()
     }
 
-    /// What is wrong with a name in `skip(…)`.
+    /// What is wrong with a name in `skip(…)` or the like.
     pub(super) fn not_an_argument(&self, name: &Ident) -> Option<String> {
         let text = plain(name);
         if matches!(
@@ -171,7 +249,7 @@ impl<'f> Names<'f> {
                 .receiver()
                 .map(|receiver| Root::Receiver(Ident::new("self", receiver.self_token.span)));
         }
-        if name == "return" && self.writer {
+        if name == "return" && self.reader.knows_result() {
             return Some(Root::Return);
         }
         let param = self.params.iter().find_map(|param| {

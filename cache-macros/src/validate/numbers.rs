@@ -60,6 +60,27 @@ fn percentage(text: &str) -> Option<f64> {
     (percent <= 99.0).then_some(percent / 100.0)
 }
 
+/// A whole number from 1 to `most`.
+pub(super) fn count(arg: &Arg, most: u64, errors: &mut Diagnostics) -> Option<u64> {
+    let number: Option<u64> = match arg.literal() {
+        Some(Lit::Int(number)) if number.suffix().is_empty() => number.base10_parse().ok(),
+        _ => None,
+    };
+    let found = number.filter(|number| (1..=most).contains(number));
+    if found.is_none() {
+        let range = if most == u64::MAX {
+            "a whole number from 1 on".to_owned()
+        } else {
+            format!("a whole number from 1 to {most}")
+        };
+        errors.on(
+            arg.value_tokens(),
+            format!("`{0}` takes {range}, as in `{0} = 1000`", arg.name),
+        );
+    }
+    found
+}
+
 /// A number above 0.
 pub(super) fn factor(arg: &Arg, errors: &mut Diagnostics) -> Option<f64> {
     let number: Option<f64> = match arg.literal() {
@@ -119,6 +140,26 @@ mod tests {
             );
         }
         assert!(value(quote!(jitter = 0.1), share).is_err());
+    }
+
+    #[test]
+    fn a_count_is_a_whole_number_within_its_bounds() {
+        let up_to_ten = |arg: &Arg, errors: &mut Diagnostics| count(arg, 10, errors);
+        assert_eq!(value(quote!(batch = 1), up_to_ten), Ok(1));
+        assert_eq!(value(quote!(batch = 10), up_to_ten), Ok(10));
+        for tokens in [
+            quote!(batch = 0),
+            quote!(batch = 11),
+            quote!(batch = -1),
+            quote!(batch = 1.0),
+            quote!(batch = "5"),
+            quote!(batch = 5u8),
+        ] {
+            assert_eq!(
+                value(tokens, up_to_ten).expect_err("no such count"),
+                ["`batch` takes a whole number from 1 to 10, as in `batch = 1000`"]
+            );
+        }
     }
 
     #[test]

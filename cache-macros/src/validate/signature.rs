@@ -5,30 +5,49 @@ use quote::ToTokens;
 use syn::visit::Visit;
 use syn::{FnArg, ReturnType, Type, TypeReference};
 
-use super::not_yet;
+use super::arguments::not_yet;
 use crate::diagnostics::Diagnostics;
-use crate::function::{Function, find_impl_trait, is_cached, is_context, plain};
+use crate::function::{Function, HandedIn, find_impl_trait, is_cached, plain};
+use crate::model::PatternName;
 
 /// What `#[cached]` asks of a function.
-pub(super) fn check_cached(function: &Function, errors: &mut Diagnostics) {
+pub(super) fn check_cached(pattern: PatternName, function: &Function, errors: &mut Diagnostics) {
     check_common("#[cached]", function, errors);
     if let Some(twice) = function.attrs.iter().find(|attr| is_cached(attr)) {
         errors.on(twice, "`#[cached]` is given twice");
     }
-    check_arguments(function, errors);
+    check_handed_in(Some(pattern), function, errors);
     // The return type of a function that is not async is a future, or wrong for other reasons.
-    if function.sig.asyncness.is_some() {
-        check_loaded(function, errors);
+    let is_async = function.sig.asyncness.is_some();
+    match pattern {
+        PatternName::Aside => {
+            check_arguments(function, errors);
+            if is_async {
+                check_loaded(function, errors);
+            }
+        }
+        PatternName::WriteThrough | PatternName::WriteBehind if is_async => {
+            check_result("#[cached]", function, errors);
+        }
+        PatternName::WriteThrough | PatternName::WriteBehind => {}
     }
 }
 
 /// What `#[invalidates]` asks of a function. It may well take `&mut`: a transaction, for one.
 pub(super) fn check_writer(function: &Function, errors: &mut Diagnostics) {
     check_common("#[invalidates]", function, errors);
-    if function.sig.asyncness.is_some()
-        && let ReturnType::Type(_, ty) = &function.sig.output
-    {
-        check_named("#[invalidates]", ty, errors);
+    // A `#[cached]` below this attribute judges its arguments by itself.
+    if !function.attrs.iter().any(is_cached) {
+        check_handed_in(None, function, errors);
+    }
+    if function.sig.asyncness.is_some() {
+        check_result("#[invalidates]", function, errors);
+    }
+}
+
+fn check_result(macro_name: &str, function: &Function, errors: &mut Diagnostics) {
+    if let ReturnType::Type(_, ty) = &function.sig.output {
+        check_named(macro_name, ty, errors);
     }
 }
 
@@ -53,16 +72,25 @@ fn check_common(macro_name: &str, function: &Function, errors: &mut Diagnostics)
             format!("`{macro_name}` takes Rust functions only: other languages await no future"),
         );
     }
-    for attr in sig
-        .inputs
-        .iter()
-        .flat_map(attrs)
-        .filter(|attr| is_context(attr))
-    {
-        errors.on(
-            attr,
-            not_yet("`#[context]`, an argument that the cache hands in,"),
-        );
+}
+
+/// Arguments that the caller does not hand in are for functions that the runtime calls by itself.
+fn check_handed_in(pattern: Option<PatternName>, function: &Function, errors: &mut Diagnostics) {
+    for attr in function.sig.inputs.iter().flat_map(attrs) {
+        let message = match (HandedIn::of(attr), pattern) {
+            (None, _) | (_, Some(PatternName::WriteBehind)) => continue,
+            (Some(HandedIn::Context), Some(PatternName::WriteThrough)) => {
+                "`#[context]` is not for write-through: the body runs within the call, and the caller hands in what it needs"
+                    .to_owned()
+            }
+            (Some(HandedIn::Context), _) => {
+                not_yet("`#[context]`, an argument that the cache hands in,")
+            }
+            (Some(HandedIn::Sequence), _) => {
+                "`#[sequence]` is for writers of `pattern = \"write-behind\"`: only what is logged has a number".to_owned()
+            }
+        };
+        errors.on(attr, message);
     }
 }
 
@@ -135,6 +163,11 @@ fn check_loaded(function: &Function, errors: &mut Diagnostics) {
         return;
     }
     check_named("#[cached]", ty, errors);
+    check_owned_result(ty, errors);
+}
+
+/// What is stored is no borrow.
+pub(super) fn check_owned_result(ty: &Type, errors: &mut Diagnostics) {
     if let Some(found) = find_borrow(ty) {
         errors.add(syn::Error::new_spanned(
             found,

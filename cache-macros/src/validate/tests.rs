@@ -1,7 +1,9 @@
 //! What is accepted, what is refused, and that all of it is said at once.
 
+mod writers;
+
 use super::*;
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::quote;
 
 fn check_cached(args: TokenStream, function: TokenStream) -> Vec<String> {

@@ -1,6 +1,7 @@
 //! The arguments that say how long a value lives and how it grows old, and which of them need or exclude one another.
 
-use super::{Given, numbers, values};
+use super::arguments::Given;
+use super::{numbers, values};
 use crate::diagnostics::Diagnostics;
 use crate::model::{NegativeTtl, Stampede, Timing};
 
@@ -14,6 +15,9 @@ const ZERO_NEGATIVE_TTL: &str =
     "a TTL of 0 caches no `None`, which is the default; leave `negative_ttl` out for that";
 const ZERO_TIMEOUT: &str =
     "a `timeout` of 0 leaves no time to load; leave `timeout` out to wait as long as a load takes";
+
+/// The type of `ttl_with`, and a name for one.
+const TTL_WITH: (&str, &str) = ("a `fn(&T) -> Option<Duration>`", "ttl_of_user");
 
 /// Each argument by itself, and then those that depend on others.
 pub(super) fn timing(given: &Given<'_>, errors: &mut Diagnostics) -> Timing {
@@ -32,7 +36,7 @@ pub(super) fn timing(given: &Given<'_>, errors: &mut Diagnostics) -> Timing {
         ttl_ms,
         ttl_with: given
             .get("ttl_with")
-            .and_then(|arg| values::path(arg, errors)),
+            .and_then(|arg| values::path(arg, TTL_WITH, errors)),
         jitter: given
             .get("jitter")
             .and_then(|arg| numbers::share(arg, errors)),

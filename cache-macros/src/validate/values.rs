@@ -2,10 +2,10 @@
 
 use syn::{Expr, ExprPath, Lit, LitStr};
 
-use super::not_yet;
+use super::arguments::not_yet;
 use crate::args::{Arg, Value};
-use crate::diagnostics::{Diagnostics, suggest};
-use crate::model::{Codec, Consistency, Stampede};
+use crate::diagnostics::{Diagnostics, closest, suggest};
+use crate::model::{Codec, Consistency, PatternName, Stampede, WhenFull};
 
 /// A string, or an error that says what the argument takes.
 fn text(arg: &Arg, takes: &str, errors: &mut Diagnostics) -> Option<LitStr> {
@@ -41,19 +41,35 @@ fn word(
     found
 }
 
-pub(super) fn pattern(arg: &Arg, errors: &mut Diagnostics) {
-    word(
-        arg,
-        &["aside"],
-        &["read-through", "write-through", "write-behind"],
-        errors,
-    );
+/// The pattern. After an error it is the one that was meant, so that the other arguments are still judged by the right rules.
+pub(super) fn pattern(arg: &Arg, errors: &mut Diagnostics) -> PatternName {
+    const KNOWN: [&str; 3] = ["aside", "write-through", "write-behind"];
+    let meant = word(arg, &KNOWN, &["read-through"], errors).or_else(|| {
+        let Some(Lit::Str(literal)) = arg.literal() else {
+            return None;
+        };
+        closest(&literal.value(), KNOWN)
+    });
+    match meant {
+        Some("write-through") => PatternName::WriteThrough,
+        Some("write-behind") => PatternName::WriteBehind,
+        _ => PatternName::Aside,
+    }
 }
 
 pub(super) fn template(arg: &Arg, errors: &mut Diagnostics) -> Option<LitStr> {
     text(
         arg,
         "a template in quotes, as in `key = \"user:<id>\"`",
+        errors,
+    )
+}
+
+/// A template of one placeholder.
+pub(super) fn placeholder(arg: &Arg, errors: &mut Diagnostics) -> Option<LitStr> {
+    text(
+        arg,
+        "a placeholder in quotes, as in `version = \"<return.version>\"`",
         errors,
     )
 }
@@ -123,6 +139,16 @@ pub(super) fn codec(arg: &Arg, errors: &mut Diagnostics) -> Option<Codec> {
     }
 }
 
+pub(super) fn when_full(arg: &Arg, errors: &mut Diagnostics) -> Option<WhenFull> {
+    Some(
+        match word(arg, &["block", "error", "through"], &[], errors)? {
+            "block" => WhenFull::Block,
+            "error" => WhenFull::Error,
+            _ => WhenFull::Through,
+        },
+    )
+}
+
 pub(super) fn when_ok(arg: &Arg, errors: &mut Diagnostics) -> bool {
     word(arg, &["ok"], &[], errors).is_some()
 }
@@ -166,15 +192,19 @@ pub(super) fn expression(arg: &Arg, errors: &mut Diagnostics) -> Option<Expr> {
     None
 }
 
-/// The path of a function.
-pub(super) fn path(arg: &Arg, errors: &mut Diagnostics) -> Option<ExprPath> {
+/// The path of a function, which is described by its type and a name.
+pub(super) fn path(
+    arg: &Arg,
+    (function, name): (&str, &str),
+    errors: &mut Diagnostics,
+) -> Option<ExprPath> {
     if let Value::Expr(Expr::Path(path)) = &arg.value {
         return Some(path.clone());
     }
     errors.on(
         arg.value_tokens(),
         format!(
-            "`{0}` takes the path of a `fn(&T) -> Option<Duration>`, as in `{0} = ttl_of_user`",
+            "`{0}` takes the path of {function}, as in `{0} = {name}`",
             arg.name
         ),
     );

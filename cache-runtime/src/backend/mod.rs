@@ -4,6 +4,7 @@
 //! **fence**. [`Memory`] and [`Redis`](redis::Redis) are the two that come with the crate; your own implements [`Backend`]
 //! and runs the cases of the conformance suite (`testing::conformance`, feature `testing`) to show that it keeps the contract.
 
+pub mod log;
 mod memory;
 #[cfg(feature = "redis")]
 pub mod redis;
@@ -273,4 +274,9 @@ pub trait Backend: Send + Sync + fmt::Debug + 'static {
 
     /// Returns `Ok` if the store can be used now; reconnects where that takes a connection.
     fn ping(&self) -> BackendFuture<'_, ()>;
+
+    /// The log of write-behind writes, if the store keeps one. Without it such writers are refused.
+    fn write_log(&self) -> Option<&dyn log::WriteLog> {
+        None
+    }
 }

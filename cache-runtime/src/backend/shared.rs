@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::log::WriteLog;
 use super::{
     Ask, Backend, BackendFuture, Fill, Format, HeldLease, Lease, LeaseMode, Stored, Token, WriteEnd,
 };
@@ -152,5 +153,9 @@ impl<B: Backend + ?Sized> Backend for Arc<B> {
 
     fn ping(&self) -> BackendFuture<'_, ()> {
         (**self).ping()
+    }
+
+    fn write_log(&self) -> Option<&dyn WriteLog> {
+        (**self).write_log()
     }
 }

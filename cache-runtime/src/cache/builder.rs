@@ -11,6 +11,9 @@ use crate::codec;
 use crate::error::{ConfigError, Error};
 use crate::guard::{Guarded, Limits};
 use crate::observe::Functions;
+use crate::pattern::write_behind::contexts::Contexts;
+use crate::pattern::write_behind::options::WriteBehind;
+use crate::pattern::write_behind::state::Writes;
 use crate::random::Random;
 use crate::spec::CodecKind;
 use crate::stampede::flight::{Loads, Questions};
@@ -41,6 +44,8 @@ pub struct CacheBuilder {
     settings: Settings,
     limits: Limits,
     random: Random,
+    contexts: Contexts,
+    write_behind: WriteBehind,
 }
 
 enum Store {
@@ -64,6 +69,8 @@ impl Default for CacheBuilder {
             },
             limits: Limits::default(),
             random: Random::default(),
+            contexts: Contexts::default(),
+            write_behind: WriteBehind::default(),
         }
     }
 }
@@ -157,6 +164,19 @@ impl CacheBuilder {
         self
     }
 
+    /// Provides what arguments marked `#[context]` are: a pool, a client. Of one type the last one given counts. `#[context] db: &Db` and `#[context] db: Db`
+    /// both take what was given as a `Db`.
+    pub fn provide<T: Send + Sync + 'static>(mut self, context: T) -> Self {
+        self.contexts.provide(context);
+        self
+    }
+
+    /// Sets how write-behind writes are retried, and whether this process runs them.
+    pub fn write_behind(mut self, options: WriteBehind) -> Self {
+        self.write_behind = options;
+        self
+    }
+
     /// Sets where the draws of `stampede = "early"` and of `jitter` begin, for a test that is to repeat: with one seed, and calls in one order,
     /// they are always the same.
     #[cfg(feature = "testing")]
@@ -184,8 +204,17 @@ impl CacheBuilder {
             }
             Store::Own(backend) => backend,
         };
-        let (settings, limits) = (self.settings, self.limits);
-        Ok(assemble(backend, self.clock, settings, limits, self.random))
+        let cache = assemble(
+            backend,
+            self.clock,
+            self.settings,
+            self.limits,
+            self.random,
+            (self.write_behind, self.contexts),
+        );
+        cache.inner.writes.check(&cache.inner.guarded)?;
+        cache.inner.writes.start(&cache.inner);
+        Ok(cache)
     }
 
     /// The cache of a process that installed none: its settings are known to be good and it connects to nothing.
@@ -196,6 +225,7 @@ impl CacheBuilder {
             self.settings,
             self.limits,
             self.random,
+            (self.write_behind, self.contexts),
         )
     }
 
@@ -205,6 +235,8 @@ impl CacheBuilder {
             ("lease_ttl", self.settings.lease_ttl),
             ("intent_ttl", self.settings.intent_ttl),
             ("operation_timeout", self.limits.operation),
+            ("log_timeout", self.write_behind.log_timeout),
+            ("attempt_timeout", self.write_behind.attempt_timeout),
         ];
         for (name, span) in positive {
             if span < Duration::from_millis(1) {
@@ -224,9 +256,12 @@ fn assemble(
     settings: Settings,
     limits: Limits,
     random: Random,
+    (write_behind, contexts): (WriteBehind, Contexts),
 ) -> Cache {
+    let guarded = Guarded::new(backend, limits);
     let inner = Inner {
-        guarded: Guarded::new(backend, limits),
+        writes: Writes::new(&guarded, write_behind, contexts, settings.lease_ttl),
+        guarded,
         clock,
         loads: Loads::new(),
         questions: Questions::new(),

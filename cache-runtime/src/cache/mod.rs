@@ -3,6 +3,7 @@
 mod builder;
 mod context;
 mod installed;
+mod writes;
 
 use std::fmt;
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use crate::guard::{Delivery, Guarded, without_timers};
 use crate::invalidation;
 use crate::key::Key;
 use crate::observe::{BackendStats, FunctionStats, Functions, Stats};
+use crate::pattern::write_behind::state::Writes;
 use crate::random::Random;
 use crate::spec::CodecKind;
 use crate::stampede::flight::{Loads, Questions};
@@ -68,6 +70,7 @@ pub(crate) struct Inner {
     pub(crate) functions: Functions,
     pub(crate) epochs: Epochs,
     pub(crate) settings: Settings,
+    pub(crate) writes: Writes,
 }
 
 /// What the builder decided.
@@ -181,6 +184,7 @@ impl Cache {
     pub fn stats(&self) -> Stats {
         let guarded = &self.inner.guarded;
         Stats {
+            write_behind: self.inner.write_behind_stats(),
             functions: self.inner.functions.iter().map(FunctionStats::of).collect(),
             backend: BackendStats {
                 name: guarded.backend().name(),

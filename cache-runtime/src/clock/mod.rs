@@ -36,6 +36,11 @@ impl Moment {
         Self(self.0.saturating_add(span))
     }
 
+    /// So long ago; the clock's beginning, if that was later.
+    pub(crate) fn before(self, span: Duration) -> Self {
+        Self(self.0.saturating_sub(nanos(span)))
+    }
+
     pub(crate) fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.nanos_since(earlier))
     }

@@ -200,7 +200,7 @@ fn u32_at(head: &[u8; HEADER], at: usize) -> u32 {
 }
 
 /// The numbers are part of the format: never reuse one.
-const fn codec_number(codec: CodecKind) -> u8 {
+pub(crate) const fn codec_number(codec: CodecKind) -> u8 {
     match codec {
         CodecKind::Bincode => 1,
         CodecKind::Postcard => 2,
@@ -209,7 +209,7 @@ const fn codec_number(codec: CodecKind) -> u8 {
     }
 }
 
-const fn codec_of(number: u8) -> Option<CodecKind> {
+pub(crate) const fn codec_of(number: u8) -> Option<CodecKind> {
     match number {
         1 => Some(CodecKind::Bincode),
         2 => Some(CodecKind::Postcard),

@@ -17,6 +17,7 @@ pub(crate) use self::budget::{Budget, without_timers};
 
 use self::backlog::{Backlog, Due};
 use self::breaker::Breaker;
+use crate::backend::log::WriteLog;
 use crate::backend::{Backend, BackendFuture, Lease, LeaseMode, Stored, Token, WriteEnd};
 use crate::error::{BackendError, BackendErrorKind};
 use crate::key::Key;
@@ -207,9 +208,23 @@ impl Guarded {
         self: &Arc<Self>,
         key: &Key,
         token: Token,
+        value: Option<(Stored, Duration)>,
     ) -> Result<WriteEnd, BackendError> {
         self.ask(&mut self.budget(), |backend| {
-            backend.end_write(key, token, None)
+            backend.end_write(key, token, value)
+        })
+        .await
+    }
+
+    pub(crate) async fn put_if_newer(
+        self: &Arc<Self>,
+        key: &Key,
+        version: u64,
+        value: Stored,
+        keep: Duration,
+    ) -> Result<bool, BackendError> {
+        self.ask(&mut self.budget(), |backend| {
+            backend.put_if_newer(key, version, value, keep)
         })
         .await
     }
@@ -290,6 +305,22 @@ impl Guarded {
             true
         });
         self.recover();
+    }
+
+    /// Runs an operation of the write-behind log. It has a time of its own, and the breaker has no say: an acknowledgement is worth waiting for, and
+    /// a backend without a connection fails at once by itself.
+    pub(crate) async fn ask_log<'a, T>(
+        &'a self,
+        limit: Duration,
+        operation: impl FnOnce(&'a dyn WriteLog) -> BackendFuture<'a, T>,
+    ) -> Result<T, BackendError> {
+        let Some(log) = self.backend.write_log() else {
+            return Err(BackendError::new(
+                BackendErrorKind::Rejected,
+                "this backend keeps no write-behind log",
+            ));
+        };
+        self.bounded(&mut Budget::new(limit), operation(log)).await
     }
 
     /// Removes everything of the namespace.

@@ -1,5 +1,7 @@
 //! What writers do to the cache.
 
+pub(crate) mod announced;
+pub(crate) mod owed;
 pub(crate) mod transaction;
 mod write;
 

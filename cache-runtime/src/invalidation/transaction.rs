@@ -3,19 +3,11 @@
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::write;
-use crate::backend::Token;
+use super::announced::{self, Intent};
+use super::owed;
 use crate::cache::{self, Cache, Inner};
 use crate::key::Key;
 use crate::race;
-
-/// A strict write that has been announced.
-#[derive(Debug, Clone)]
-pub(crate) struct Intent {
-    pub(crate) cache: Cache,
-    pub(crate) key: Key,
-    pub(crate) token: Token,
-}
 
 /// What the writers inside a transaction have noted.
 #[derive(Debug, Default)]
@@ -100,9 +92,8 @@ async fn renew_held(cache: &Cache, transaction: &Transaction) {
         let periods = held.iter().map(|intent| period_of(&intent.cache));
         let period = periods.min().unwrap_or_else(|| period_of(cache));
         cache.inner.clock.sleep(period).await;
-        for Intent { cache, key, token } in &held {
-            let ttl = cache.inner.settings.intent_ttl;
-            let _ = cache.inner.guarded.renew_write(key, *token, ttl).await;
+        for intent in &held {
+            intent.renew().await;
         }
     }
 }
@@ -142,9 +133,9 @@ impl Drop for Rest {
 async fn deal_with(notes: &Notes, end_intents: bool) {
     for (cache, keys) in &notes.keys {
         let keys: Vec<Key> = keys.iter().cloned().collect();
-        write::report(cache.inner.invalidate(&keys).await);
+        owed::report(cache.inner.invalidate(&keys).await);
     }
     if end_intents {
-        write::end(&notes.intents).await;
+        announced::end(&notes.intents).await;
     }
 }

@@ -1,19 +1,17 @@
 //! `#[invalidates]`: the body, and the invalidation that follows it whatever happens.
 
 use std::future::Future;
+use std::pin::pin;
 
 use smallvec::SmallVec;
 
-use super::transaction::{Intent, Transaction};
-use crate::backend::Token;
-use crate::cache::{self, Cache, Inner};
+use super::announced::Announced;
+use super::owed::Owed;
+use crate::cache::{self, Cache};
 use crate::error::Error;
-use crate::guard::Delivery;
 use crate::key::Key;
-use crate::race;
 use crate::shape::Shape;
 use crate::spec::WriterSpec;
-use std::sync::Arc;
 
 /// The keys that a writer invalidates.
 #[derive(Debug, Clone, Default)]
@@ -32,13 +30,19 @@ impl Keys {
     }
 
     /// Drops what was added twice. Once, at the end: looking at every key for each would be slow for thousands.
-    fn dedup(&mut self) {
+    pub(super) fn dedup(&mut self) {
         self.0.sort_unstable();
         self.0.dedup();
     }
 
     pub(super) fn as_slice(&self) -> &[Key] {
         &self.0
+    }
+}
+
+impl FromIterator<Key> for Keys {
+    fn from_iter<I: IntoIterator<Item = Key>>(keys: I) -> Self {
+        Self(keys.into_iter().collect())
     }
 }
 
@@ -66,79 +70,16 @@ where
     F: Future<Output = S::Output>,
     K: FnOnce(&S::Value, &mut Keys),
 {
-    let mut owed = Owed::new(spec, given, keys);
+    let only_ok = spec.is_only_ok();
+    let mut owed = Owed::new(cache::resolve(given), keys, only_ok);
     let output = body.await;
     if let Some(value) = shape.peek(&output) {
         from_return(value, &mut owed.keys);
     }
-    if !owed.only_ok || shape.succeeded(&output) {
+    if !only_ok || shape.succeeded(&output) {
         owed.settle().await;
     }
     output
-}
-
-/// An invalidation that is owed from before the body runs until it has been delivered or kept.
-struct Owed {
-    cache: Cache,
-    transaction: Option<Arc<Transaction>>,
-    keys: Keys,
-    only_ok: bool,
-    settled: bool,
-}
-
-impl Owed {
-    fn new(spec: &'static WriterSpec, given: Option<Cache>, keys: Keys) -> Self {
-        let transaction = cache::transaction();
-        // Noted before the body runs: what the transaction reads after this must not come from the cache.
-        let owed = Self {
-            cache: cache::resolve(given),
-            transaction,
-            keys,
-            only_ok: spec.is_only_ok(),
-            settled: false,
-        };
-        if !owed.only_ok {
-            owed.note();
-        }
-        owed
-    }
-
-    /// Leaves the keys to the transaction, if there is one and it has not ended.
-    fn note(&self) -> bool {
-        let transaction = self.transaction.as_ref();
-        transaction.is_some_and(|transaction| transaction.note(&self.cache, self.keys.as_slice()))
-    }
-
-    async fn settle(mut self) {
-        // From here on a drop is the backend guard's affair.
-        self.settled = true;
-        self.keys.dedup();
-        if !self.note() {
-            report(self.cache.inner.invalidate(self.keys.as_slice()).await);
-        }
-    }
-}
-
-impl Drop for Owed {
-    fn drop(&mut self) {
-        if self.settled || self.only_ok {
-            return;
-        }
-        if self.note() {
-            return;
-        }
-        let (cache, keys) = (self.cache.clone(), self.keys.clone());
-        Inner::detached(async move {
-            report(cache.inner.invalidate(keys.as_slice()).await);
-        });
-    }
-}
-
-/// A writer's caller is not told: its write is done, and the invalidation will be.
-pub(super) fn report(delivery: Delivery) {
-    if let Delivery::Kept(error) = delivery {
-        tracing::debug!(%error, "invalidation kept until the backend is back");
-    }
 }
 
 /// How a strict writer says that its write was refused. Asked for on its own, so that a type which cannot say it is reported
@@ -152,9 +93,6 @@ where
 }
 
 /// Announces the write, runs the body, and ends the write; refuses to run the body if it cannot be announced.
-///
-/// A body that panics or is dropped may still be committed by the database later. Its intent is left to expire, and until
-/// then readers bypass the cache.
 pub async fn write_strict<S, F>(
     _: &'static WriterSpec,
     given: Option<Cache>,
@@ -167,114 +105,19 @@ where
     S: Shape,
     F: Future<Output = S::Output>,
 {
+    // Each of the futures around it would hold it once more.
+    let body = pin!(body);
     let cache = cache::resolve(given);
     keys.dedup();
     let transaction = cache::transaction();
-    let intents = match announce(&cache, &keys).await {
-        Ok(intents) => intents,
-        Err(error) => return shape.failed(refuse(error)),
-    };
-    let mut guard = InvalidateUnlessEnded {
-        cache: &cache,
-        keys: &keys,
-        ended: false,
-    };
+    let mut write = Announced::new(&cache);
+    if let Err(error) = write.announce(keys.as_slice()).await {
+        return shape.failed(refuse(Error::Refused(error)));
+    }
     if let Some(transaction) = &transaction {
         transaction.note(&cache, keys.as_slice());
     }
-    let output = race::beside(body, renew(&intents)).await;
-    // Handed over after the body, which has renewed them until now; a transaction that has ended by then takes nothing.
-    if !transaction.is_some_and(|transaction| transaction.hold(&intents)) {
-        end(&intents).await;
-    }
-    guard.ended = true;
+    let output = write.run(body).await;
+    write.end(transaction.as_deref()).await;
     output
-}
-
-async fn announce(cache: &Cache, keys: &Keys) -> Result<Vec<Intent>, Error> {
-    let inner = &cache.inner;
-    inner.epochs.advance(keys.as_slice());
-    let mut placed = Placed(Vec::with_capacity(keys.as_slice().len()));
-    for key in keys.as_slice() {
-        let token = Token::fresh();
-        placed.0.push(Intent {
-            cache: cache.clone(),
-            key: key.clone(),
-            token,
-        });
-        let ttl = inner.settings.intent_ttl;
-        // Each with a time of its own: a healthy backend needs longer for many keys than for one.
-        let mut budget = inner.guarded.budget();
-        let announced = inner.guarded.begin_write(key, token, ttl, &mut budget);
-        announced.await.map_err(Error::Refused)?;
-    }
-    Ok(std::mem::take(&mut placed.0))
-}
-
-/// Intents of a write whose body may yet not run: it is refused, or its caller is dropped. They would expire by themselves, one that
-/// arrives late too; ending them sooner is a kindness to the readers.
-struct Placed(Vec<Intent>);
-
-impl Drop for Placed {
-    fn drop(&mut self) {
-        if !self.0.is_empty() {
-            let intents = std::mem::take(&mut self.0);
-            Inner::detached(async move { end(&intents).await });
-        }
-    }
-}
-
-/// Ends writes. Where that cannot be told to the backend an invalidation is kept, and the intent expires by itself.
-pub(super) async fn end(intents: &[Intent]) {
-    for intent in intents {
-        let inner = &intent.cache.inner;
-        inner.epochs.advance(std::slice::from_ref(&intent.key));
-        if inner
-            .guarded
-            .end_write(&intent.key, intent.token)
-            .await
-            .is_err()
-        {
-            report(
-                inner
-                    .guarded
-                    .invalidate(std::slice::from_ref(&intent.key))
-                    .await,
-            );
-        }
-    }
-}
-
-/// Renews intents for as long as it is polled.
-pub(super) async fn renew(intents: &[Intent]) {
-    let Some(first) = intents.first() else { return };
-    let period = first.cache.inner.settings.intent_ttl / 3;
-    loop {
-        first.cache.inner.clock.sleep(period).await;
-        for intent in intents {
-            let inner = &intent.cache.inner;
-            let _ = inner
-                .guarded
-                .renew_write(&intent.key, intent.token, inner.settings.intent_ttl)
-                .await;
-        }
-    }
-}
-
-/// A strict body that did not come to its end: the value goes, the intent stays until it expires.
-struct InvalidateUnlessEnded<'a> {
-    cache: &'a Cache,
-    keys: &'a Keys,
-    ended: bool,
-}
-
-impl Drop for InvalidateUnlessEnded<'_> {
-    fn drop(&mut self) {
-        if !self.ended {
-            let (cache, keys) = (self.cache.clone(), self.keys.clone());
-            Inner::detached(async move {
-                report(cache.inner.invalidate(keys.as_slice()).await);
-            });
-        }
-    }
 }

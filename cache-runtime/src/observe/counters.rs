@@ -24,9 +24,11 @@ pub(crate) enum Count {
     StaleHits,
     StaleOnError,
     Timeouts,
+    Writes,
+    WriteErrors,
 }
 
-const COUNTS: usize = Count::Timeouts as usize + 1;
+const COUNTS: usize = Count::WriteErrors as usize + 1;
 
 /// One thread's share. Two cache lines, so that the prefetcher of a neighbour does not pull it either.
 #[derive(Debug, Default)]

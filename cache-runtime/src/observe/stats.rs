@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{Count, FunctionState};
+use crate::pattern::write_behind::report::WriteBehindStats;
 use crate::spec::Spec;
 
 /// What one cache did since it was built.
@@ -13,6 +14,8 @@ pub struct Stats {
     pub functions: Vec<FunctionStats>,
     /// The state of the backend.
     pub backend: BackendStats,
+    /// The state of the write-behind log.
+    pub write_behind: WriteBehindStats,
 }
 
 impl Stats {
@@ -69,7 +72,8 @@ pub struct FunctionStats {
     pub load_time: Duration,
     /// Of the misses, those answered by another caller's load.
     pub coalesced: u64,
-    /// Loads whose value was not stored because the key was invalidated or written meanwhile.
+    /// Loads and writes whose value was not stored: a load's because the key was invalidated or written meanwhile, a write's because another
+    /// overlapped or a newer version was there.
     pub rejected_fills: u64,
     /// Operations of the backend or the codec that failed during calls; the callers got their loader's result all the same.
     pub errors: u64,
@@ -84,6 +88,10 @@ pub struct FunctionStats {
     pub timeouts: u64,
     /// Entries found that could not be used: another type or schema, another program's bytes.
     pub unreadable: u64,
+    /// Times a writer's body ran.
+    pub writes: u64,
+    /// Of the writes, those that returned `Err`.
+    pub write_errors: u64,
 }
 
 impl FunctionStats {
@@ -103,6 +111,8 @@ impl FunctionStats {
             stale_on_error: 0,
             timeouts: 0,
             unreadable: 0,
+            writes: 0,
+            write_errors: 0,
         }
     }
 
@@ -123,6 +133,8 @@ impl FunctionStats {
             stale_on_error: sum(Count::StaleOnError),
             timeouts: sum(Count::Timeouts),
             unreadable: sum(Count::Unreadable),
+            writes: sum(Count::Writes),
+            write_errors: sum(Count::WriteErrors),
         }
     }
 

@@ -6,3 +6,6 @@ pub(crate) mod batch;
 pub(crate) mod entries;
 mod loading;
 pub(crate) mod read;
+pub(crate) mod write_behind;
+pub(crate) mod write_through;
+pub(crate) mod writers;

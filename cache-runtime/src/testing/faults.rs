@@ -5,6 +5,7 @@ use std::future::pending;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::backend::log::WriteLog;
 use crate::backend::{
     Ask, Backend, BackendFuture, Fill, Format, HeldLease, Lease, LeaseMode, Stored, Token, WriteEnd,
 };
@@ -81,8 +82,13 @@ impl<B: Backend> Faulty<B> {
         )
     }
 
+    /// The backend behind the faults.
+    pub(super) fn inner(&self) -> &B {
+        &self.inner
+    }
+
     /// Meets the fault in force, and then does the operation if the fault lets it.
-    fn meet<'a, T: Send + 'a>(
+    pub(super) fn meet<'a, T: Send + 'a>(
         &'a self,
         operation: impl FnOnce(&'a B) -> BackendFuture<'a, T> + Send + 'a,
     ) -> BackendFuture<'a, T> {
@@ -238,6 +244,10 @@ impl<B: Backend> Backend for Faulty<B> {
 
     fn ping(&self) -> BackendFuture<'_, ()> {
         self.meet(|inner| inner.ping())
+    }
+
+    fn write_log(&self) -> Option<&dyn WriteLog> {
+        self.log()
     }
 }
 

@@ -5,5 +5,6 @@
 
 pub mod conformance;
 mod faults;
+mod faulty_log;
 
 pub use faults::{Fault, Faults, Faulty};

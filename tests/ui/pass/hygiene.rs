@@ -109,7 +109,48 @@ async fn write(keys: u8, ret: u8, all: [u8; 0]) -> ::core::result::Result<u8, u8
     ::core::result::Result::Ok(keys + ret)
 }
 
+#[memo(pattern = "write-through", key = "d:<shape>", value = written, version = "<version>")]
+async fn through(shape: u8, written: u8, version: u8) -> ::core::result::Result<u8, u8> {
+    let __cache_shape = (SPEC, answer, __shown, Some, None, Ok, Err);
+    drop(__cache_shape);
+    ::core::result::Result::Ok(shape + written + version)
+}
+
+#[memo(pattern = "write-behind", key = "e:<contexts>", merge = merged, batch_with = batched)]
+async fn behind(
+    #[context] sequence: &u8,
+    contexts: u8,
+    arguments: u8,
+    #[sequence] keeper: u64,
+    log: &str,
+    copy: &[u8],
+) -> ::core::result::Result<(), ::cache_runtime::Error> {
+    let __cache_contexts = (SPEC, answer, __shown, Some, None, Ok, Err);
+    drop(__cache_contexts);
+    let _ = (sequence, contexts, arguments, keeper, log, copy);
+    ::core::result::Result::Ok(())
+}
+
+type Part = (u8, ::std::string::String, ::std::vec::Vec<u8>);
+
+fn merged(earlier: &mut Part, later: Part) {
+    *earlier = later;
+}
+
+async fn batched(
+    sequence: &u8,
+    writes: ::std::vec::Vec<
+        ::cache_runtime::Write<(u8, u8, ::std::string::String, ::std::vec::Vec<u8>)>,
+    >,
+) -> ::core::result::Result<(), ::cache_runtime::Error> {
+    let _ = (sequence, writes);
+    ::core::result::Result::Ok(())
+}
+
 fn main() {
+    drop(through(1, 2, 3));
+    drop(behind(1, 2, "a", &[]));
+    drop(behind::key(1));
     drop(write(1, 2, []));
     drop(put(1, 2));
     drop(load(1, 2, 3, 4));

@@ -7,6 +7,7 @@ use smallvec::SmallVec;
 
 use super::state::Shard;
 use super::{Memory, Name, Slot};
+use crate::backend::log::Payload;
 use crate::backend::{SharedValue, Stored, Typed};
 use crate::clock::Moment;
 use crate::key::Key;
@@ -14,9 +15,10 @@ use crate::key::Key;
 /// What an operation took out, kept until no lock is held.
 #[derive(Default)]
 pub(super) struct Leftover {
-    pub(super) removed: Option<(Name, Slot)>,
+    pub(super) removed: SmallVec<[(Name, Slot); 1]>,
     pub(super) evicted: SmallVec<[Slot; 2]>,
     pub(super) seen: SmallVec<[SharedValue; 1]>,
+    pub(super) payloads: Vec<Payload>,
 }
 
 /// Collects what an insertion replaces or evicts.
@@ -59,13 +61,22 @@ impl Change<'_> {
         }
     }
 
+    /// A value that is not stored: whoever gave it may hold no other copy.
+    pub(super) fn refuse(&mut self, typed: Typed) {
+        self.leftover.seen.push(typed.value);
+    }
+
     pub(super) fn remove_value(&mut self) {
-        self.leftover.removed = self.memory.values.remove(self.key.as_bytes());
+        let removed = self.memory.values.remove(self.key.as_bytes());
+        self.leftover.removed.extend(removed);
     }
 
     pub(super) fn store(&mut self, typed: Typed, keep: Duration) {
         let weight = self.memory.weigher.weigh(self.key, &*typed.value);
-        let slot = Slot::new(typed, keep, self.now, weight);
+        self.insert(Slot::new(typed, keep, self.now, weight));
+    }
+
+    pub(super) fn insert(&mut self, slot: Slot) {
         self.memory.values.insert_with_lifecycle(
             Name::from_slice(self.key.as_bytes()),
             slot,

@@ -1,7 +1,10 @@
-//! The in-process backend: typed values in a quick_cache, leases and intents in a table beside it.
+//! The in-process backend: typed values in a quick_cache, leases and intents in a table beside it, and a log of writes.
 
 mod bounds;
 mod change;
+mod log;
+mod pending;
+mod slot;
 mod state;
 
 use std::fmt;
@@ -13,13 +16,12 @@ use smallvec::SmallVec;
 
 use self::bounds::{SlotWeight, Weigher};
 use self::change::{Change, Evictions, Leftover};
+use self::log::Log;
+use self::slot::Slot;
 use self::state::Table;
-use super::{
-    Backend, BackendFuture, Format, Lease, LeaseMode, Life, SharedValue, Stored, Token, Typed,
-    WriteEnd,
-};
-use crate::backend::stored::nanos;
-use crate::clock::{Clock, Moment};
+use super::log::WriteLog;
+use super::{Backend, BackendFuture, Format, Lease, LeaseMode, Stored, Token, Typed, WriteEnd};
+use crate::clock::Clock;
 use crate::error::{BackendError, BackendErrorKind, ConfigError};
 use crate::key::Key;
 
@@ -47,75 +49,9 @@ type Values = QuickCache<Name, Slot, SlotWeight, DefaultHashBuilder, Evictions>;
 pub struct Memory {
     values: Values,
     table: Table,
+    log: Log,
     weigher: Weigher,
     clock: Clock,
-}
-
-/// One value with its times.
-#[derive(Clone)]
-struct Slot {
-    value: SharedValue,
-    stored: Moment,
-    ttl: u64,
-    /// How long it is kept past its TTL, in milliseconds; what is longer than 49 days is for ever.
-    kept_past: u32,
-    /// When it is to be refreshed, in milliseconds after it was stored; `NO_SOFT` for never.
-    soft: u32,
-    weight: u32,
-    /// Microseconds. Longer loads than an hour are told as one.
-    load_time: u32,
-}
-
-const NO_SOFT: u32 = u32::MAX;
-
-impl Slot {
-    fn new(typed: Typed, keep: Duration, stored: Moment, weight: u32) -> Self {
-        let Typed { value, life } = typed;
-        let past = keep.saturating_sub(life.ttl());
-        Self {
-            value,
-            stored,
-            ttl: nanos(life.ttl().min(keep)),
-            kept_past: u32::try_from(past.as_millis()).unwrap_or(u32::MAX),
-            soft: life.soft().map_or(NO_SOFT, |soft| {
-                u32::try_from(soft.as_millis()).unwrap_or(NO_SOFT)
-            }),
-            weight,
-            load_time: u32::try_from(life.load_time().as_micros()).unwrap_or(u32::MAX),
-        }
-    }
-
-    #[inline]
-    fn fresh_until(&self) -> Moment {
-        self.stored.after_nanos(self.ttl)
-    }
-
-    #[inline]
-    fn kept_until(&self) -> Moment {
-        let past = match self.kept_past {
-            u32::MAX => u64::MAX,
-            ms => u64::from(ms) * 1_000_000,
-        };
-        self.fresh_until().after_nanos(past)
-    }
-
-    #[inline]
-    fn into_typed(self, now: Moment) -> Typed {
-        let life = Life {
-            ttl: self.ttl,
-            soft: if self.soft == NO_SOFT {
-                u64::MAX
-            } else {
-                u64::from(self.soft) * 1_000_000
-            },
-            load_time: u64::from(self.load_time) * 1000,
-            age: now.nanos_since(self.stored),
-        };
-        Typed {
-            value: self.value,
-            life,
-        }
-    }
 }
 
 impl Memory {
@@ -171,6 +107,7 @@ impl Memory {
         Self {
             values,
             table: Table::new(),
+            log: Log::default(),
             weigher,
             clock,
         }
@@ -220,19 +157,24 @@ impl Memory {
     /// Runs `change` on the key's state under its shard's lock. Values that it takes out or that are evicted are dropped after the
     /// lock is given back: a value's `Drop` is a user's code and may come back here.
     fn on<T>(&self, key: &Key, change: impl FnOnce(&mut Change<'_>) -> T) -> T {
-        let mut leftover = Leftover::default();
+        self.on_leaving(key, &mut Leftover::default(), change)
+    }
+
+    /// [`on`](Self::on) for a caller who holds another lock: what is left over is the caller's to drop after that one.
+    fn on_leaving<T>(
+        &self,
+        key: &Key,
+        leftover: &mut Leftover,
+        change: impl FnOnce(&mut Change<'_>) -> T,
+    ) -> T {
         let mut shard = self.table.shard(key);
-        let mut at = Change {
+        change(&mut Change {
             memory: self,
             key,
             now: self.clock.now(),
             shard: &mut shard,
-            leftover: &mut leftover,
-        };
-        let answer = change(&mut at);
-        drop(shard);
-        drop(leftover);
-        answer
+            leftover,
+        })
     }
 }
 
@@ -291,6 +233,9 @@ impl Backend for Memory {
         mode: LeaseMode,
     ) -> BackendFuture<'a, Lease> {
         ready(self.on(key, |at| {
+            if let Some(pending) = at.answer_pending() {
+                return Lease::Hit(pending);
+            }
             if mode != LeaseMode::Refresh
                 && let Some(stored) = at.lookup()
             {
@@ -339,6 +284,7 @@ impl Backend for Memory {
         };
         ready(self.on(key, |at| {
             let now = at.now;
+            // No lease stands on a key that has a pending value, so nothing is stored over one.
             let stands = at
                 .shard
                 .existing(key)
@@ -346,6 +292,8 @@ impl Backend for Memory {
             if stands {
                 at.store(value, keep);
                 at.shard.end_lease(key, now);
+            } else {
+                at.refuse(value);
             }
             stands
         }))
@@ -371,6 +319,7 @@ impl Backend for Memory {
                 at.remove_value();
                 if let Some(state) = at.shard.existing(key) {
                     state.overlap();
+                    state.dispute();
                 }
                 at.shard.end_lease(key, at.now);
             });
@@ -385,11 +334,11 @@ impl Backend for Memory {
         };
         ready(self.on(key, |at| {
             let now = at.now;
-            if at
-                .shard
-                .existing(key)
-                .is_some_and(|state| state.write_in_progress(now).is_some())
+            if let Some(state) = at.shard.existing(key)
+                && (state.is_pending() || state.write_in_progress(now).is_some())
             {
+                state.dispute();
+                at.refuse(value);
                 return false;
             }
             at.store(value, keep);
@@ -446,11 +395,16 @@ impl Backend for Memory {
             let end = at
                 .shard
                 .existing(key)
-                .map_or(WriteEnd::Overlapped, |state| state.end_write(token, now));
+                .map_or(WriteEnd::Overlapped, |state| {
+                    state.dispute();
+                    state.end_write(token, now)
+                });
             at.remove_value();
             at.shard.end_lease(key, now);
-            if let (WriteEnd::Clean, Some((value, keep))) = (end, value) {
-                at.store(value, keep);
+            match (end, value) {
+                (WriteEnd::Clean, Some((value, keep))) => at.store(value, keep),
+                (_, Some((value, _))) => at.refuse(value),
+                (_, None) => {}
             }
             end
         }))
@@ -469,13 +423,19 @@ impl Backend for Memory {
         };
         ready(self.on(key, |at| {
             let now = at.now;
-            let newer = at.shard.state(key, now).raise_fence(version, now, keep);
+            let state = at.shard.state(key, now);
+            state.dispute();
+            let (newer, stores) = (state.raise_fence(version, now, keep), !state.is_pending());
             if newer {
-                at.shard.state(key, now).overlap();
+                state.overlap();
+            }
+            if newer && stores {
                 at.store(value, keep);
+            } else {
+                at.refuse(value);
             }
             at.shard.end_lease(key, now);
-            newer
+            newer && stores
         }))
     }
 
@@ -506,5 +466,9 @@ impl Backend for Memory {
 
     fn ping(&self) -> BackendFuture<'_, ()> {
         ready(())
+    }
+
+    fn write_log(&self) -> Option<&dyn WriteLog> {
+        Some(self)
     }
 }

@@ -1,4 +1,4 @@
-//! Leases, intents and fences of the in-memory backend.
+//! Leases, intents, fences and pending values of the in-memory backend.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -9,6 +9,7 @@ use std::time::Duration;
 use smallvec::SmallVec;
 use tokio::sync::Notify;
 
+use super::pending::Pending;
 use crate::backend::{Token, WriteEnd};
 use crate::clock::Moment;
 use crate::key::Key;
@@ -18,7 +19,7 @@ const FENCE_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 
 const SHARDS: usize = 64;
 
-/// The states of the keys that have one: those with a load or a write in progress, or with a fence.
+/// The states of the keys that have one: those with a load or a write in progress, a fence, or a pending value.
 pub(super) struct Table {
     shards: Box<[Mutex<Shard>]>,
     hasher: RandomState,
@@ -53,6 +54,7 @@ impl Table {
             for state in shard.states.values_mut() {
                 state.lease = None;
                 state.overlap();
+                state.dispute();
                 state.wake();
             }
         }
@@ -79,7 +81,11 @@ impl Shard {
         };
         state.lease = None;
         state.wake();
-        if state.is_idle(now) {
+        self.forget_if_idle(key, now);
+    }
+
+    pub(super) fn forget_if_idle(&mut self, key: &Key, now: Moment) {
+        if self.states.get(key).is_some_and(|state| state.is_idle(now)) {
             self.states.remove(key);
         }
     }
@@ -93,6 +99,8 @@ pub(super) struct State {
     generation: Option<Token>,
     fence: Option<(u64, Moment)>,
     waiters: Option<Arc<Notify>>,
+    /// While there is one, no lease stands. Few keys have one, hence the box.
+    pub(super) pending: Option<Box<Pending>>,
 }
 
 struct Intent {
@@ -104,8 +112,13 @@ struct Intent {
 impl State {
     fn is_idle(&self, now: Moment) -> bool {
         self.lease(now).is_none()
+            && !self.is_pending()
             && self.intents.iter().all(|intent| intent.expiry <= now)
             && self.fence.is_none_or(|(_, kept_until)| kept_until <= now)
+    }
+
+    pub(super) fn is_pending(&self) -> bool {
+        self.pending.is_some()
     }
 
     fn wake(&self) {
@@ -151,6 +164,7 @@ impl State {
         self.write_in_progress(now);
         let overlapped = !self.intents.is_empty();
         self.overlap();
+        self.dispute();
         self.intents.push(Intent {
             token,
             expiry,
@@ -165,12 +179,15 @@ impl State {
         intent.map(|intent| intent.expiry = expiry).is_some()
     }
 
-    /// Ends a write. One whose intent is gone may have been committed at any time, so what the others hold is no newer for certain.
+    /// Ends a write. One whose intent is gone may have been committed at any time, so what the others hold is no newer for certain; and a
+    /// pending value is newer than any of them.
     pub(super) fn end_write(&mut self, token: Token, now: Moment) -> WriteEnd {
         self.write_in_progress(now);
         self.generation = Some(Token::fresh());
         match self.intents.iter().position(|intent| intent.token == token) {
-            Some(at) if !self.intents.swap_remove(at).overlapped => WriteEnd::Clean,
+            Some(at) if !self.intents.swap_remove(at).overlapped && !self.is_pending() => {
+                WriteEnd::Clean
+            }
             Some(_) => WriteEnd::Overlapped,
             None => {
                 self.overlap();

@@ -1,6 +1,7 @@
 //! Settings of the Redis backend.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
@@ -11,6 +12,7 @@ use redis::{
 
 use super::Redis;
 use super::link::{Link, Plan};
+use super::log::Appends;
 use super::names::Names;
 use super::url::{Address, Target};
 use crate::error::{ConfigError, Error};
@@ -77,7 +79,7 @@ impl RedisBuilder {
     /// [`Error::Config`] if the settings cannot be used, never because the server is away.
     pub async fn connect(self) -> Result<Redis, Error> {
         let address = self.target.address.to_string();
-        let names = Names::new(&self.namespace);
+        let names = Arc::new(Names::new(&self.namespace));
         let connect_timeout = self.connect_timeout;
         let client = self.client()?;
         let link = Link::open(Plan {
@@ -86,7 +88,12 @@ impl RedisBuilder {
             address,
         })
         .await;
-        Ok(Redis { link, names })
+        let appends = Arc::new(Appends::new(link.clone(), names.clone()));
+        Ok(Redis {
+            link,
+            names,
+            appends,
+        })
     }
 
     fn client(self) -> Result<Client, ConfigError> {

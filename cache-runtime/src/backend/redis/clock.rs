@@ -88,13 +88,18 @@ impl ServerTime {
         Self(begun.saturating_mul(1000).saturating_add(micros(since)))
     }
 
-    /// The entry with its age at this time. A stamp from the future is of a clock that was set back.
+    /// The entry with its age at this time.
     pub(super) fn age(self, bytes: Vec<u8>) -> Encoded {
         let mut entry = Encoded::new(bytes.into());
         if let Some(stamp) = entry.stamp() {
-            entry.age = Duration::from_micros(self.0.saturating_sub(stamp.saturating_mul(1000)));
+            entry.age = self.since(stamp.saturating_mul(1000));
         }
         entry
+    }
+
+    /// How long ago a time was that the server told in microseconds. One from the future is of a clock that was set back.
+    pub(super) fn since(self, micros: u64) -> Duration {
+        Duration::from_micros(self.0.saturating_sub(micros))
     }
 }
 

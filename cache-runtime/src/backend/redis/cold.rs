@@ -107,8 +107,8 @@ fn see(ask: &Ask, granted: &Value, value: Value, now: ServerTime) -> Seen {
     match (granted, found) {
         (Value::Okay, Some(found)) => Seen::HitBesideLease(Lease::Hit(found)),
         (Value::Okay, None) => Seen::Answer(Lease::Granted),
-        (Value::Nil, Some(found)) => Seen::Answer(Lease::Hit(found)),
-        // Taken, or refused: there may be no memory, which the script says in its own words.
+        // There is a state: the value may be that of a pending write, which is never old. Or refused: there may be no memory, which the script
+        // says in its own words.
         _ => Seen::Unclear,
     }
 }

@@ -253,19 +253,22 @@ async fn send(link: Arc<Link>, together: Together) {
     let Together {
         command, callers, ..
     } = together;
-    if let Some(replies) = while_wanted(read_all(&link, &command), &callers).await {
+    if let Some(replies) = while_wanted(read_all(&link, &command), || callers.are_gone()).await {
         callers.answer(replies);
     }
 }
 
 /// Goes on as long as anybody is there for the answer.
-async fn while_wanted<F: Future>(work: F, callers: &Callers) -> Option<F::Output> {
+pub(super) async fn while_wanted<F: Future>(
+    work: F,
+    are_gone: impl Fn() -> bool,
+) -> Option<F::Output> {
     let mut work = std::pin::pin!(work);
     loop {
         if let Ok(output) = tokio::time::timeout(LOOK, work.as_mut()).await {
             return Some(output);
         }
-        if callers.are_gone() {
+        if are_gone() {
             return None;
         }
     }

@@ -120,7 +120,7 @@ async fn run<'a>(
 }
 
 /// The server's time, and the answers.
-fn take_apart(reply: Value) -> Result<(i64, Vec<Value>), BackendError> {
+pub(super) fn take_apart(reply: Value) -> Result<(i64, Vec<Value>), BackendError> {
     if let Value::Array(mut answers) = reply
         && let Some(&Value::Int(now)) = answers.first()
     {

@@ -7,6 +7,7 @@ mod failure;
 mod gather;
 mod link;
 mod loads;
+mod log;
 mod names;
 mod scripts;
 mod seats;
@@ -25,9 +26,11 @@ use redis::{Cmd, Value};
 
 pub use self::builder::RedisBuilder;
 use self::link::Link;
+use self::log::Appends;
 use self::names::{Name, Names};
 use self::scripts::{Call, Script};
 use self::url::Target;
+use super::log::WriteLog;
 use super::{
     Ask, Backend, BackendFuture, Fill, Format, HeldLease, Lease, LeaseMode, Stored, Token, WriteEnd,
 };
@@ -60,6 +63,10 @@ const LONGEST_TTL: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 /// `PEXPIRE`, `TIME`, `EVAL`, `EVALSHA`, `SCAN`, `SUBSCRIBE`, `UNSUBSCRIBE` and `PUBLISH`, and keys and channels `{<namespace>:*`. Without the channels it works, but
 /// waits for loads of other processes by polling; without `MGET` it reads values one by one.
 ///
+/// For [writes that are logged](WriteLog) the user also needs `GETSET`, `HGET`, `HMGET`, `HEXISTS`, `HINCRBY`, `PERSIST`, `XADD`, `XDEL`, `XLEN`, `XRANGE`, `XINFO`,
+/// `ZADD`, `ZREM`, `ZCARD`, `ZCOUNT`, `ZRANGEBYSCORE`, `ZREVRANGEBYSCORE` and `ZREMRANGEBYSCORE`, and keys `{<namespace>/log}*`. With `INFO` and `CONFIG|GET` the cache tells
+/// whether the server may lose them. The log has a hash slot of its own, so Redis Cluster would need two steps for an append: it is not supported.
+///
 /// ```no_run
 /// use cache_runtime::backend::redis::Redis;
 ///
@@ -70,7 +77,8 @@ const LONGEST_TTL: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 /// ```
 pub struct Redis {
     link: Arc<Link>,
-    names: Names,
+    names: Arc<Names>,
+    appends: Arc<Appends>,
 }
 
 impl Redis {
@@ -92,7 +100,7 @@ impl Redis {
     }
 
     fn entry<'a>(&'a self, key: &'a Key) -> [Name<'a>; 2] {
-        [self.names.value(key), self.names.state(key)]
+        self.names.entry(key)
     }
 
     async fn run(&self, script: &Script, key: &Key, args: &[&[u8]]) -> Result<Value, BackendError> {
@@ -324,6 +332,10 @@ impl Backend for Redis {
         Box::pin(sweep::clear(&self.link, &self.names))
     }
 
+    fn write_log(&self) -> Option<&dyn WriteLog> {
+        Some(self)
+    }
+
     fn ping(&self) -> BackendFuture<'_, ()> {
         Box::pin(async move {
             let mut ping = Cmd::with_capacity(1, 4);
@@ -366,7 +378,6 @@ fn lease_millis(ttl: Duration) -> String {
     millis(ttl.min(LONGEST_LEASE))
 }
 
-/// Reads why a lease was not granted.
 /// The one answer to a question about one key.
 fn only<T>(mut answers: Vec<T>) -> Result<T, BackendError> {
     answers.pop().ok_or_else(unexpected)

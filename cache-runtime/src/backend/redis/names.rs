@@ -11,21 +11,36 @@ use crate::key::{Key, KeyWriter};
 /// | value | `{<namespace>:<key>}` |
 /// | state of loads and writes | `{<namespace>:<key>}/s` |
 /// | channel that tells of a lease's end | `{<namespace>:<key>}/w` |
+/// | the log of pending writes | `{<namespace>/log}` with what follows |
 ///
 /// The braces are the hash tag of Redis Cluster: all of one entry lives on one node. The namespace is escaped as a part of a key
-/// is, so it holds no `:` and two namespaces never share a name.
+/// is, so it holds no `:` and two namespaces never share a name. What the log adds to its own tag is told in `lua/log/log.lua`; nothing that
+/// matches the pattern of the namespace's entries is the log's, so to clear the namespace leaves it alone.
 #[derive(Debug)]
 pub(super) struct Names {
     prefix: Box<str>,
+    log: Box<str>,
 }
 
 impl Names {
     pub(super) fn new(namespace: &str) -> Self {
         let mut writer = KeyWriter::new();
         writer.text(namespace);
+        let namespace = writer.finish();
         Self {
-            prefix: format!("{{{}:", writer.finish().as_str()).into(),
+            prefix: format!("{{{namespace}:").into(),
+            log: format!("{{{namespace}/log}}").into(),
         }
+    }
+
+    /// What the names of the log's keys begin with.
+    pub(super) fn log(&self) -> &str {
+        &self.log
+    }
+
+    /// The stream of a partition's writes.
+    pub(super) fn partition(&self, partition: u8) -> String {
+        format!("{}:{partition}", self.log)
     }
 
     pub(super) fn value<'a>(&'a self, key: &'a Key) -> Name<'a> {
@@ -41,6 +56,11 @@ impl Names {
             suffix: b"}/s",
             ..self.value(key)
         }
+    }
+
+    /// Value and state.
+    pub(super) fn entry<'a>(&'a self, key: &'a Key) -> [Name<'a>; 2] {
+        [self.value(key), self.state(key)]
     }
 
     pub(super) fn channel<'a>(&'a self, key: &'a Key) -> Name<'a> {
@@ -133,6 +153,17 @@ mod tests {
             "{x%7D%7By:k}"
         );
         assert_eq!(text(Names::new("").value(&Key::from("k"))), "{%~:k}");
+    }
+
+    #[test]
+    fn the_log_is_no_entry_of_any_namespace() {
+        let log = Names::new("shop");
+        assert_eq!(
+            (log.log(), &*log.partition(7)),
+            ("{shop/log}", "{shop/log}:7")
+        );
+        let entry = text(Names::new("shop/log").value(&Key::from("k")));
+        assert!(!entry.starts_with(log.log()), "{entry}");
     }
 
     #[test]

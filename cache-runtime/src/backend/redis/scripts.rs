@@ -91,9 +91,10 @@ impl<'a, N> Call<'a, N> {
 }
 
 macro_rules! scripts {
-    ($($name:ident = $file:literal;)*) => {$(
-        pub(super) static $name: Lazy<Script> =
-            Lazy::new(|| Script::new(concat!(include_str!("lua/state.lua"), include_str!(concat!("lua/", $file)))));
+    ($($name:ident = $($file:literal),+;)*) => {$(
+        pub(super) static $name: Lazy<Script> = Lazy::new(|| {
+            Script::new(concat!(include_str!("lua/state.lua"), $(include_str!(concat!("lua/", $file))),+))
+        });
     )*};
 }
 
@@ -109,4 +110,17 @@ scripts! {
     END_WRITE = "end_write.lua";
     PUT_IF_NEWER = "put_if_newer.lua";
     WAIT = "wait.lua";
+
+    APPEND = "log/log.lua", "log/add.lua", "log/append.lua";
+    ADOPT = "log/log.lua", "log/add.lua", "log/adopt.lua";
+    ATTEND = "log/log.lua", "log/attend.lua";
+    RESIGN = "log/log.lua", "log/resign.lua";
+    READ = "log/log.lua", "log/read.lua";
+    BEGIN = "log/log.lua", "log/begin.lua";
+    BEGUN = "log/log.lua", "log/begun.lua";
+    FINISH = "log/log.lua", "log/over.lua", "log/finish.lua";
+    BURY = "log/log.lua", "log/over.lua", "log/bury.lua";
+    LETTERS = "log/log.lua", "log/letters.lua";
+    REVIVE = "log/log.lua", "log/add.lua", "log/revive.lua";
+    DISCARD = "log/log.lua", "log/discard.lua";
 }

@@ -48,6 +48,14 @@ pub(crate) fn of<T: DeserializeOwned>(schema: u32) -> u64 {
     print.finish()
 }
 
+/// The fingerprint of the arguments of a function: their names, and the shape of all of them together.
+pub(crate) fn of_arguments<A: DeserializeOwned>(schema: u32, names: &[&str]) -> u64 {
+    let mut print = Print::new();
+    print.number(of::<A>(schema));
+    print.texts(names);
+    print.finish()
+}
+
 /// FNV-1a of 64 bits: the standard library's hashers promise nothing across builds.
 struct Print(u64);
 

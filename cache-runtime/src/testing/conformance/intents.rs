@@ -31,7 +31,7 @@ suite![
 ];
 
 impl Bench {
-    async fn end(&self, token: Token, value: Option<&str>) -> WriteEnd {
+    pub(super) async fn end(&self, token: Token, value: Option<&str>) -> WriteEnd {
         let value = value.map(|text| (self.value(text), LONG));
         self.backend
             .end_write(&self.key, token, value)

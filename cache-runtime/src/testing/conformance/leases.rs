@@ -154,7 +154,10 @@ async fn renewing_a_lost_lease_fails(b: Bench) {
 }
 
 /// A waiter with patience for much longer than the case, which must be woken by what `end` does.
-async fn woken_by<F: Future<Output = ()>>(b: Bench, end: impl FnOnce(Arc<Bench>, Token) -> F) {
+pub(super) async fn woken_by<F: Future<Output = ()>>(
+    b: Bench,
+    end: impl FnOnce(Arc<Bench>, Token) -> F,
+) {
     let b = Arc::new(b);
     let token = b.granted().await;
     let waiting = {

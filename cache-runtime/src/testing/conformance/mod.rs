@@ -1,4 +1,4 @@
-//! The cases that every backend passes: run them against your own.
+//! The cases that every backend passes: run them against your own. One that keeps a log of writes passes those of [`log_cases`] too.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -16,6 +16,7 @@
 mod ages;
 mod intents;
 mod leases;
+mod log;
 mod many;
 mod values;
 
@@ -63,7 +64,7 @@ impl fmt::Debug for Case {
     }
 }
 
-/// All cases.
+/// All cases but those for a log: [`log_cases`].
 #[must_use]
 pub fn cases() -> Vec<Case> {
     [
@@ -74,6 +75,14 @@ pub fn cases() -> Vec<Case> {
         intents::CASES,
     ]
     .concat()
+}
+
+/// The cases for a backend that keeps a log of write-behind writes: whose [`write_log`](Backend::write_log) is `Some`.
+///
+/// Run them one after another, on a log that nobody else uses meanwhile: they look at all of it, and they are all of its members.
+#[must_use]
+pub fn log_cases() -> Vec<Case> {
+    log::cases()
 }
 
 macro_rules! suite {
@@ -92,6 +101,7 @@ const SHORT: Duration = Duration::from_millis(40);
 const DEADLINE: Duration = Duration::from_secs(20);
 
 /// A backend and a key that nobody else uses.
+#[derive(Clone)]
 struct Bench {
     backend: Arc<dyn Backend>,
     key: Key,

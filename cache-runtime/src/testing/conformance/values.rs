@@ -170,7 +170,7 @@ async fn a_ping_is_answered(b: Bench) {
 }
 
 impl Bench {
-    async fn newer(&self, version: u64, text: &str) -> bool {
+    pub(super) async fn newer(&self, version: u64, text: &str) -> bool {
         self.backend
             .put_if_newer(&self.key, version, self.value(text), LONG)
             .await

@@ -16,6 +16,7 @@ if count > 0 then
 end
 redis.call('UNLINK', VALUE)
 end_lease(state)
+dispute(state)
 redis.call('HSET', STATE, mine, whole(now + ARGV[2]) .. ':' .. overlapped, 'g', ARGV[3])
-keep(ARGV[2])
+keep(state, ARGV[2])
 return 0

@@ -6,6 +6,7 @@ local field = 'i:' .. ARGV[1]
 local mine = live[field]
 redis.call('UNLINK', VALUE)
 end_lease(state)
+dispute(state)
 if mine then
   redis.call('HDEL', STATE, field)
   live[field] = nil
@@ -19,5 +20,5 @@ if count > 0 then
 elseif state.g then
   redis.call('HDEL', STATE, 'g')
 end
-if not mine or mine.overlapped == '1' then return 0 end
+if not mine or mine.overlapped == '1' or pending(state) then return 0 end
 return ARGV[3] and store(ARGV[3], ARGV[4], ARGV[5], stamp_of(now)) or 1

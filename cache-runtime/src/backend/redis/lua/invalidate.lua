@@ -3,6 +3,7 @@ redis.call('UNLINK', VALUE)
 local state, any = read_state()
 if any then
   end_lease(state)
+  dispute(state)
   local now = now_ms()
   local live, count = writes(state, now)
   overlap(state, live, count, now)

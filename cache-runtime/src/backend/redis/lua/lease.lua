@@ -15,18 +15,36 @@ local function read_values()
 end
 local values = read_values()
 
--- There is a state: what it says of writes and of another lease, or the lease all the same.
-local function grant_beside(token)
+-- What a pending write told, as new as if it had been written now: so it does not expire before the write is over. It goes back into its
+-- place, for those who only look there.
+local function as_new(value, lives, is_written)
+  if #value >= 16 then value = string.sub(value, 1, 8) .. stamp_of(now) .. string.sub(value, 17) end
+  if not is_written then redis.pcall('SET', VALUE, value, 'PX', lives) end
+  return value
+end
+
+-- Whether the value that is there may be that of a pending write.
+local function may_be_pending()
+  local text = redis.pcall('GET', STATE)
+  if type(text) == 'table' then return redis.pcall('HEXISTS', STATE, 'q') == 1 end
+  local state = text and only_pending(text)
+  return state and state.q
+end
+
+-- There is a state: what it says of writes and of another lease, or the lease all the same. With a value
+-- that is a hit the question is whether a pending write has a newer answer.
+local function grant_beside(token, hit)
   local state, any = read_state()
   local _, count, ended = writes(state, now)
-  if count > 0 then
-    -- A write that ended by its expiry is an end too. The caller's token was never used: it will do as a new generation.
-    if ended or not is_token(state.g) then
-      state.g = token
-      redis.call('HSET', STATE, 'g', state.g)
-    end
-    return { 2, state.g }
+  -- A write that ended by its expiry is an end too. The caller's token was never used: it will do as a new generation.
+  if count > 0 and (ended or not is_token(state.g)) then
+    state.g = token
+    redis.call('HSET', STATE, 'g', state.g)
   end
+  local told, lives = pending(state)
+  if told then return as_new(told, lives, count > 0) end
+  if hit then return hit end
+  if count > 0 then return { 2, state.g } end
   local holder = lease_of(state, now)
   if holder then return { 1, holder } end
   end_lease(state)
@@ -34,14 +52,15 @@ local function grant_beside(token)
     redis.call('SET', STATE, token, 'PX', ttl)
   else
     redis.call('HSET', STATE, 'l', token, 'x', whole(now + ttl))
-    keep(ttl)
+    keep(state, ttl)
   end
   return 0
 end
 
 return for_each(now, 1, 2, function(i, at)
   local token, passed_over, value = ARGV[at + 1], ARGV[at + 2], values[i]
-  if passed_over ~= '1' and value and mark_of(value) ~= passed_over then return value end
-  if redis.call('SET', STATE, token, 'PX', ttl, 'NX') then return 0 end
-  return grant_beside(token)
+  local is_hit = value and passed_over ~= '1' and mark_of(value) ~= passed_over
+  if is_hit and not may_be_pending() then return value end
+  if not is_hit and redis.call('SET', STATE, token, 'PX', ttl, 'NX') then return 0 end
+  return grant_beside(token, is_hit and value)
 end)

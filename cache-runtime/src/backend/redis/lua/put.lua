@@ -3,6 +3,10 @@ local state, any = read_state()
 local now = now_ms()
 if any then
   local _, count = writes(state, now)
+  if pending(state) then
+    dispute(state)
+    return 0
+  end
   if count > 0 then return 0 end
   end_lease(state)
 end

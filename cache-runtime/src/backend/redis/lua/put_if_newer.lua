@@ -2,10 +2,13 @@
 local state = read_state()
 local now = now_ms()
 end_lease(state)
+local entry = pending(state)
+if entry then dispute(state) end
 local fence = state.f
 if fence and #fence == 20 and not string.find(fence, '%D') and fence >= ARGV[1] then return 0 end
 local live, count = writes(state, now)
 overlap(state, live, count, now)
 redis.call('HSET', STATE, 'f', ARGV[1])
-keep(ARGV[5])
+keep(state, ARGV[5])
+if entry then return 0 end
 return store(ARGV[2], ARGV[3], ARGV[4], stamp_of(now))

@@ -5,6 +5,6 @@ return for_each(now, 1, 1, function(_, at)
   if not is_leased(state, now, ARGV[at + 1]) then return 0 end
   if state.plain then return redis.call('PEXPIRE', STATE, ttl) end
   redis.call('HSET', STATE, 'x', whole(now + ttl))
-  keep(ttl)
+  keep(state, ttl)
   return 1
 end)

@@ -1,12 +1,16 @@
 -- What every script begins with.
 --
 -- KEYS are pairs, one for each entry: the value, and the state of its loads and writes. Mostly there is a lease and nothing else: then
--- the state is its token, as a string that expires with it, and a 'w' after the token if anybody waits for its end. Else it is a hash:
+-- the state is its token, as a string that expires with it, and a 'w' after the token if anybody waits for its end. Or there are writes of the
+-- key in the log and nothing else: then it is the string "n<n>", or "n<n> <q> <s>", of the fields below. Else it is a hash:
 --   l, x, w    the lease: its token, its expiry, whether anybody waits for its end
 --   i:<token>  the intent of a write: "<expiry>:<1 if another write overlapped, else 0>"
 --   g          the generation of writes while one is in progress
 --   f          the fence, as 20 digits: a Lua number cannot hold 64 bits, texts of one length compare right
--- Expiries are milliseconds of the server's clock.
+--   n          the sequence number of the last write of the key that is in the log
+--   q, s       the sequence number of the last such write that told a value, and the stream that it is in
+--   d          q, if something else changed the row beside that write: which of the two was first is not known
+-- Expiries are milliseconds of the server's clock. While `n` is there the state does not expire; while `q` is there nobody holds a lease.
 --
 -- The entry that is worked on: the first, until `for_each` moves on.
 local VALUE, STATE = KEYS[1], KEYS[2]
@@ -34,6 +38,20 @@ local function plain(text)
   return { plain = true, l = token, w = waited_for and '1' or nil }
 end
 
+-- Pending writes and nothing else, if the text is such.
+local function only_pending(text)
+  local n, q, s = string.match(text, '^n(%d+) ?(%d*) ?(.*)$')
+  if n then return { n = n, q = q ~= '' and q or nil, s = q ~= '' and s or nil } end
+end
+
+-- Makes a hash of it, beside whose fields there is room for others.
+local function spread(state)
+  redis.call('UNLINK', STATE)
+  redis.call('HSET', STATE, 'n', state.n)
+  if state.q then redis.call('HSET', STATE, 'q', state.q, 's', state.s) end
+  return state, true
+end
+
 local function forget_state(reply)
   if type(reply) == 'table' and not string.find(reply.err, 'WRONGTYPE', 1, true) then error(reply.err) end
   redis.call('UNLINK', STATE)
@@ -47,6 +65,8 @@ local function read_state()
   if type(text) == 'string' then
     local state = plain(text)
     if state then return state, true end
+    state = only_pending(text)
+    if state then return spread(state) end
     return forget_state(text)
   end
   local flat = redis.pcall('HGETALL', STATE)
@@ -57,8 +77,14 @@ local function read_state()
 end
 
 -- Lets the state live at least so many milliseconds more.
-local function keep(ms)
+local function keep(state, ms)
+  if state.n then return end
   if redis.call('PTTL', STATE) < tonumber(ms) then redis.call('PEXPIRE', STATE, ms) end
+end
+
+-- No write of the key is pending any more. A fence is to outlive the value by a day; a lease and an intent live no longer than that.
+local function let_expire()
+  redis.call('PEXPIRE', STATE, whole(math.max(0, redis.call('PTTL', VALUE)) + DAY + 3600000))
 end
 
 local function is_alive(expiry, now)
@@ -132,10 +158,14 @@ local function overlap(state, live, count, now)
   end
 end
 
--- Stores the entry with the time stamped between its two parts. Where that fails (no memory), no older value stays
--- either, and the error is the answer, else 1. An entry too short for a stamp comes as the second part alone.
+-- The entry with the time between its two parts. One too short for a stamp comes as the second part alone.
+local function stamped(first, rest, stamp)
+  return #first > 0 and first .. stamp .. rest or rest
+end
+
+-- Stores the entry. Where that fails (no memory), no older value stays either, and the error is the answer, else 1.
 local function store(first, rest, ttl, stamp)
-  local done = redis.pcall('SET', VALUE, #first > 0 and first .. stamp .. rest or rest, 'PX', ttl)
+  local done = redis.pcall('SET', VALUE, stamped(first, rest, stamp), 'PX', ttl)
   if done.err then
     redis.call('UNLINK', VALUE)
     return done
@@ -145,6 +175,35 @@ end
 
 local function stamp_of(now)
   return struct.pack('<I8', now)
+end
+
+-- The value of the last write in the log that told one, and its TTL. One that somebody has removed from there is pending no more.
+local function pending(state)
+  if not state.q then return end
+  local id = state.q .. '-0'
+  local found = redis.pcall('XRANGE', state.s or '', id, id)
+  if found.err and not string.find(found.err, 'WRONGTYPE', 1, true) then error(found) end
+  local entry = {}
+  local flat = found[1] and found[1][2] or {}
+  for i = 1, #flat, 2 do entry[flat[i]] = flat[i + 1] end
+  local ttl = entry.h and string.match(entry.h, '^%d+')
+  if entry.v and ttl then return entry.v, ttl end
+  redis.call('HDEL', STATE, 'q', 's', 'd')
+  if state.n == state.q then
+    redis.call('HDEL', STATE, 'n')
+    let_expire()
+    state.n = nil
+  end
+  state.q = nil
+end
+
+-- What a pending write told may be from before a change that is over: it is not to stay in the cache when the write is finished.
+local function dispute(state)
+  if not state.q or state.d == state.q then return end
+  -- A server without memory refuses only a script's first write, and this one it never refuses.
+  redis.call('HDEL', STATE, 'd')
+  redis.call('HSET', STATE, 'd', state.q)
+  state.d = state.q
 end
 
 local function every_second(first)

@@ -1,0 +1,27 @@
+//! One of several logged arguments, by reference.
+
+use cache_runtime::cached;
+
+struct DbError;
+
+impl From<cache_runtime::Error> for DbError {
+    fn from(_: cache_runtime::Error) -> Self {
+        Self
+    }
+}
+
+impl std::fmt::Display for DbError {
+    fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        Ok(())
+    }
+}
+
+struct Db;
+
+#[cached(pattern = "write-behind", key = "n:<id>", value = none)]
+async fn save(id: u64, db: &Db) -> Result<(), DbError> {
+    let _ = (id, db);
+    Ok(())
+}
+
+fn main() {}

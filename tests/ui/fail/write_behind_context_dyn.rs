@@ -1,0 +1,27 @@
+//! A context without a size.
+
+use cache_runtime::cached;
+
+struct DbError;
+
+impl From<cache_runtime::Error> for DbError {
+    fn from(_: cache_runtime::Error) -> Self {
+        Self
+    }
+}
+
+impl std::fmt::Display for DbError {
+    fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        Ok(())
+    }
+}
+
+trait Db: Send + Sync {}
+
+#[cached(pattern = "write-behind", key = "n:<id>", value = none)]
+async fn save(#[context] db: &dyn Db, #[context] name: &str, id: u64) -> Result<(), DbError> {
+    let _ = (db, name, id);
+    Ok(())
+}
+
+fn main() {}

@@ -1,0 +1,29 @@
+//! What is handed in as part of a key.
+
+use cache_runtime::cached;
+
+struct DbError;
+
+impl From<cache_runtime::Error> for DbError {
+    fn from(_: cache_runtime::Error) -> Self {
+        Self
+    }
+}
+
+impl std::fmt::Display for DbError {
+    fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        Ok(())
+    }
+}
+
+#[cached(pattern = "write-behind", key = "n:<db>:<n>", value = none)]
+async fn save(#[context] db: &u64, #[sequence] n: u64) -> Result<(), DbError> {
+    let _ = (db, n);
+    Ok(())
+}
+
+async fn caller() {
+    let _ = save().await;
+}
+
+fn main() {}

@@ -1,0 +1,27 @@
+//! A body that is not `Send`.
+
+use cache_runtime::cached;
+
+struct DbError;
+
+impl From<cache_runtime::Error> for DbError {
+    fn from(_: cache_runtime::Error) -> Self {
+        Self
+    }
+}
+
+impl std::fmt::Display for DbError {
+    fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        Ok(())
+    }
+}
+
+#[cached(pattern = "write-behind", key = "n:<id>", value = none)]
+async fn save(id: u64) -> Result<(), DbError> {
+    let shared = std::rc::Rc::new(id);
+    tokio::task::yield_now().await;
+    let _ = shared;
+    Ok(())
+}
+
+fn main() {}

@@ -1,0 +1,26 @@
+//! A result that is not there when the call returns, by an alias.
+
+use cache_runtime::cached;
+
+struct DbError;
+
+impl From<cache_runtime::Error> for DbError {
+    fn from(_: cache_runtime::Error) -> Self {
+        Self
+    }
+}
+
+impl std::fmt::Display for DbError {
+    fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        Ok(())
+    }
+}
+
+type Saved = Result<u64, DbError>;
+
+#[cached(pattern = "write-behind", key = "n:<id>", value = none)]
+async fn save(id: u64) -> Saved {
+    Ok(id)
+}
+
+fn main() {}

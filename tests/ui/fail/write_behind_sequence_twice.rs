@@ -1,0 +1,31 @@
+//! Two sequence numbers, and one that is a context too.
+
+use cache_runtime::cached;
+
+struct DbError;
+
+impl From<cache_runtime::Error> for DbError {
+    fn from(_: cache_runtime::Error) -> Self {
+        Self
+    }
+}
+
+impl std::fmt::Display for DbError {
+    fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        Ok(())
+    }
+}
+
+#[cached(pattern = "write-behind", key = "all", value = none)]
+async fn save(
+    #[sequence] a: u64,
+    #[sequence] b: u64,
+    #[context]
+    #[sequence]
+    c: u64,
+) -> Result<(), DbError> {
+    let _ = (a, b, c);
+    Ok(())
+}
+
+fn main() {}

@@ -1,0 +1,16 @@
+//! A writer that returns nothing at all.
+
+use cache_runtime::cached;
+
+#[derive(Clone, serde::Serialize, serde::Deserialize)]
+struct Session {
+    id: u64,
+    version: u64,
+}
+
+#[cached(pattern = "write-through", key = "session:<session.id>")]
+async fn save(session: Session) {
+    drop(session);
+}
+
+fn main() {}

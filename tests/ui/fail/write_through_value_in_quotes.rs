@@ -1,0 +1,20 @@
+//! A value that is not a name.
+
+use cache_runtime::cached;
+
+#[derive(Clone, serde::Serialize, serde::Deserialize)]
+struct Session {
+    id: u64,
+    version: u64,
+}
+
+#[cached(
+    pattern = "write-through",
+    key = "session:<session.id>",
+    value = "session"
+)]
+async fn save(session: Session) {
+    drop(session);
+}
+
+fn main() {}
