@@ -13,10 +13,19 @@ use cache_runtime::backend::{
 use cache_runtime::testing::{Faulty, conformance};
 use tests::RedisServer;
 
+/// The cases that the backend is to pass: those for a log if it keeps one.
+fn cases_for(backend: &dyn Backend) -> Vec<conformance::Case> {
+    let mut cases = conformance::cases();
+    if backend.write_log().is_some() {
+        cases.extend(conformance::log_cases());
+    }
+    cases
+}
+
 /// Runs all cases against the backend, one after another, and gives the names of those that fail.
 async fn failing(backend: Arc<dyn Backend>) -> Vec<&'static str> {
     let mut failing = Vec::new();
-    for case in conformance::cases() {
+    for case in cases_for(&*backend) {
         let name = case.name();
         let backend = Arc::clone(&backend);
         if tokio::spawn(async move { case.run(backend).await })
@@ -67,10 +76,8 @@ async fn redis_over_a_unix_socket_passes_every_case() {
 
 #[test]
 fn every_case_has_a_name_of_its_own() {
-    let mut names: Vec<_> = conformance::cases()
-        .iter()
-        .map(conformance::Case::name)
-        .collect();
+    let cases = [conformance::cases(), conformance::log_cases()].concat();
+    let mut names: Vec<_> = cases.iter().map(conformance::Case::name).collect();
     let cases = names.len();
     names.sort_unstable();
     names.dedup();

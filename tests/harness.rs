@@ -4,7 +4,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use redis::{Client, cmd};
-use tests::{DEADLINE, Gate, Logs, Process, Proxy, RedisServer, eventually, within};
+use tests::{
+    DEADLINE, Gate, Logs, PostgresServer, Process, Proxy, RedisServer, eventually, within,
+};
 
 async fn ping(url: &str) -> redis::RedisResult<String> {
     let mut connection = Client::open(url)?
@@ -233,6 +235,87 @@ async fn a_killed_test_leaves_no_server_behind() {
     child.kill().await;
     eventually(DEADLINE, async || {
         ping(url).await.is_err() && !Path::new(socket).exists()
+    })
+    .await;
+}
+
+async fn can_connect(url: &str) -> bool {
+    tokio_postgres::connect(url, tokio_postgres::NoTls)
+        .await
+        .is_ok()
+}
+
+#[tokio::test]
+async fn postgres_servers_share_nothing() {
+    let (one, other) = tokio::join!(PostgresServer::start(), PostgresServer::start());
+    let create = "CREATE TABLE rows (id int PRIMARY KEY)";
+    one.connect().await.batch_execute(create).await.unwrap();
+    other.connect().await.batch_execute(create).await.unwrap();
+    assert!(can_connect(&one.url()).await && can_connect(&other.url()).await);
+    assert_ne!(one.port(), other.port());
+}
+
+#[tokio::test]
+async fn a_durable_postgres_server_keeps_what_it_has_committed() {
+    let mut server = PostgresServer::builder().durable().start().await;
+    let client = server.connect().await;
+    let create = "CREATE TABLE rows (id int); INSERT INTO rows VALUES (7)";
+    client.batch_execute(create).await.unwrap();
+    server.kill();
+    assert!(client.query("SELECT id FROM rows", &[]).await.is_err());
+    assert!(!can_connect(&server.url()).await);
+    let port = server.port();
+    server.restart().await;
+    assert_eq!(server.port(), port);
+    let row = server
+        .connect()
+        .await
+        .query_one("SELECT id FROM rows", &[])
+        .await;
+    assert_eq!(row.unwrap().get::<_, i32>(0), 7);
+}
+
+#[tokio::test]
+async fn a_postgres_server_has_the_settings_that_it_was_given() {
+    async fn setting(server: &PostgresServer, name: &str) -> String {
+        let shown = server
+            .connect()
+            .await
+            .query_one(&format!("SHOW {name}"), &[])
+            .await;
+        shown.unwrap().get(0)
+    }
+    let server = PostgresServer::builder().config("work_mem=7MB").start();
+    let server = server.await;
+    assert_eq!(setting(&server, "work_mem").await, "7MB");
+    assert_eq!(setting(&server, "fsync").await, "off");
+    let durable = PostgresServer::builder().durable().start().await;
+    assert_eq!(setting(&durable, "fsync").await, "on");
+    assert_eq!(setting(&durable, "synchronous_commit").await, "on");
+}
+
+#[tokio::test]
+async fn a_killed_test_leaves_no_postgres_server_behind() {
+    if Process::role().is_some() {
+        let server = PostgresServer::start().await;
+        Process::say(&format!(
+            "{} {}",
+            server.url(),
+            server.socket_folder().display()
+        ));
+        std::future::pending::<()>().await;
+    }
+    let mut child = Process::spawn(
+        "a_killed_test_leaves_no_postgres_server_behind",
+        "owner",
+        &[],
+    );
+    let said = child.hear().await;
+    let (url, folder) = said.split_once(' ').unwrap();
+    assert!(can_connect(url).await);
+    child.kill().await;
+    eventually(DEADLINE, async || {
+        !can_connect(url).await && !Path::new(folder).exists()
     })
     .await;
 }

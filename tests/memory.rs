@@ -12,6 +12,9 @@ use cache_runtime::{Cache, Key, ManualClock, cached};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tests::{DEADLINE, in_memory};
 
+#[path = "memory/log.rs"]
+mod log;
+
 const TTL: Duration = Duration::from_secs(60);
 
 fn typed(text: &str) -> Stored {

@@ -1,12 +1,10 @@
 //! The examples, run as a user runs them, through cargo.
 
-use std::env;
 use std::fs;
-use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 
 use serde_json::Value;
-use tests::RedisServer;
+use tests::{RedisServer, example};
 
 /// The fields of `--json`, all of them, in alphabetical order.
 const FIELDS: [&str; 13] = [
@@ -209,6 +207,7 @@ fn the_other_examples_run() {
         "strict",
         "swap_in_tests",
         "transaction",
+        "write_through",
     ] {
         let said = stdout_of(&example(name, &[], &[]));
         assert!(!said.is_empty(), "{name} shows nothing");
@@ -276,59 +275,4 @@ fn stdout_of(output: &Output) -> String {
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{}: {said}", output.status);
     String::from_utf8(output.stdout.clone()).unwrap()
-}
-
-/// Runs an example, built as the tests themselves were.
-fn example(name: &str, args: &[&str], variables: &[(&str, &str)]) -> Output {
-    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    // The members that `tests/run` builds: their features are those of the artefacts that are there already.
-    cargo
-        .current_dir(workspace)
-        .args(["build", "--quiet", "--workspace", "--exclude", "benches"]);
-    let built = without_settings(cargo.args(["--profile", &profile(), "--example", name])).output();
-    let built = built.unwrap();
-    assert!(
-        built.status.success(),
-        "{}",
-        String::from_utf8_lossy(&built.stderr)
-    );
-    // This test is `<target>/<profile>/deps/quickstart-…`.
-    let here = env::current_exe().unwrap();
-    let binary = here.ancestors().nth(2).unwrap().join("examples").join(name);
-    let mut program = Command::new(binary);
-    let program = program.current_dir(workspace).args(args);
-    without_settings(program)
-        .envs(variables.iter().copied())
-        .output()
-        .unwrap()
-}
-
-/// The example sees none of the user's settings, and cargo none of what it set for this test: build scripts run again by it.
-fn without_settings(command: &mut Command) -> &mut Command {
-    for (variable, _) in env::vars_os() {
-        let of_cargo = ["CARGO_MANIFEST_", "CARGO_PKG_"];
-        let name = variable.to_string_lossy();
-        if name.starts_with("CACHE_") || of_cargo.iter().any(|prefix| name.starts_with(prefix)) {
-            command.env_remove(&variable);
-        }
-    }
-    command
-}
-
-/// By the folder that this test was built into: `target/<profile>/deps`.
-fn profile() -> String {
-    let test = env::current_exe().unwrap();
-    let folder = test
-        .ancestors()
-        .nth(2)
-        .and_then(Path::file_name)
-        .unwrap()
-        .to_str()
-        .unwrap();
-    if folder == "debug" {
-        "dev".to_owned()
-    } else {
-        folder.to_owned()
-    }
 }

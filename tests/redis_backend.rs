@@ -2,6 +2,8 @@
 
 #[path = "redis_backend/age.rs"]
 mod age;
+#[path = "redis_backend/log.rs"]
+mod log;
 #[path = "redis_backend/many.rs"]
 mod many;
 #[path = "redis_backend/together.rs"]

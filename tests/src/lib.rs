@@ -4,16 +4,22 @@
 
 pub mod caches;
 pub mod certificate;
+mod child;
+pub mod example;
 pub mod gate;
 pub mod logs;
+mod port;
+pub mod postgres_server;
 pub mod process;
 pub mod proxy;
 pub mod redis_server;
 pub mod wait;
 
 pub use caches::{PATIENCE, in_memory, on_each_backend, on_redis, redis_builder};
+pub use example::example;
 pub use gate::Gate;
 pub use logs::Logs;
+pub use postgres_server::PostgresServer;
 pub use process::Process;
 pub use proxy::Proxy;
 pub use redis_server::RedisServer;

@@ -1,20 +1,26 @@
 //! A `redis-server` of a test's own.
 
-mod child;
-
 use std::collections::BTreeMap;
 use std::fs;
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::PathBuf;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use redis::aio::MultiplexedConnection;
 use redis::{Client, Cmd, FromRedisValue};
+use rustix::process::Signal;
 use tempfile::TempDir;
 
 use crate::certificate::Certificate;
+use crate::child::Child;
+use crate::port::free_port;
 use crate::wait::DEADLINE;
-use child::Child;
+
+const MISSING: &str = "redis-server was not found.
+Run tests/run, which installs what is missing, or install it yourself:
+  Debian, Ubuntu:  apt-get install redis-server
+  Fedora:          dnf install redis
+  macOS:           brew install redis";
 
 /// A running `redis-server` on a free port, in a folder of its own. Dropping it ends it.
 ///
@@ -235,7 +241,7 @@ impl RedisServer {
             }
             fs::write(self.folder.path().join("redis.conf"), self.configuration())
                 .expect("the folder is writable");
-            self.child = Some(Child::spawn(self.folder.path()));
+            self.child = Some(self.spawn());
             if self.answers(deadline).await {
                 return;
             }
@@ -247,6 +253,14 @@ impl RedisServer {
             );
             let _ = fs::remove_file(self.folder.path().join("redis.log"));
         }
+    }
+
+    fn spawn(&self) -> Child {
+        let folder = self.folder.path();
+        let mut command = Command::new("redis-server");
+        command.arg(folder.join("redis.conf"));
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        Child::spawn(&mut command, folder, Signal::KILL, MISSING)
     }
 
     /// Waits until the process that was just started answers. False if it ended, or the deadline passed.
@@ -298,19 +312,5 @@ impl RedisServer {
         }
         lines.extend(self.options.lines.iter().cloned());
         lines.join("\n") + "\n"
-    }
-}
-
-/// A port that was free a moment ago.
-///
-/// Not one that the system hands out by itself: from that range a client which keeps on connecting to a server that was
-/// killed can be given the server's own port as its source, and is then connected to itself.
-fn free_port() -> u16 {
-    use std::hash::{BuildHasher, RandomState};
-    loop {
-        let port = 18_000 + (RandomState::new().hash_one(()) % 14_000) as u16;
-        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
-            return port;
-        }
     }
 }
