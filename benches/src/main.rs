@@ -11,20 +11,24 @@ mod report;
 mod stampede;
 mod trace;
 mod workload;
+mod write_behind;
+mod write_through;
 
 use std::process::ExitCode;
 
 const USAGE: &str = "\
 Usage: cargo run --release -p benches -- SUITE [--json]
 
-  hit         a hit in memory: time and allocations of a call
-  redis       hits on Redis by 1 to 256 tasks (starts a redis-server of its own)
-  stampede    1,000 callers of one cold key, in one process and in eight; hot keys that expire, in every mode
-  batch       100 keys at once on Redis, at several hit ratios (starts a redis-server of its own)
-  compile     what an annotation costs `cargo check`
-  trace FILE  hit ratio and speed on an access trace: big-endian u32 keys, plain or .xz
+  hit            a hit in memory: time and allocations of a call
+  redis          hits on Redis by 1 to 256 tasks (starts a redis-server of its own)
+  stampede       1,000 callers of one cold key, in one process and in eight; hot keys that expire, in every mode
+  batch          100 keys at once on Redis, at several hit ratios (starts a redis-server of its own)
+  write_behind   acknowledged writes by 64 tasks, flushes into PostgreSQL, the memory of pending writes (starts servers of its own)
+  write_through  what a writer costs beyond its body and one SET (starts a redis-server of its own)
+  compile        what an annotation costs `cargo check`
+  trace FILE     hit ratio and speed on an access trace: big-endian u32 keys, plain or .xz
 
-  --json      one object a line instead of the table: suite, case, subject, value, unit";
+  --json         one object a line instead of the table: suite, case, subject, value, unit";
 
 fn main() -> ExitCode {
     let mut arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -37,6 +41,8 @@ fn main() -> ExitCode {
         ["redis"] => redis::run(),
         ["stampede"] => stampede::run(),
         ["batch"] => batch::run(),
+        ["write_behind"] => write_behind::run(),
+        ["write_through"] => write_through::run(),
         // How `stampede` starts its other processes.
         [stampede::CHILD, subject, url] => {
             stampede::child(subject, url);
