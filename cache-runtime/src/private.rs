@@ -13,7 +13,7 @@ pub use crate::pattern::read::{finish, read};
 pub use crate::pattern::write_behind::contexts::Contexts;
 pub use crate::pattern::write_behind::writer::{
     Behind, BodyError, FromSequence, Keeper, Ran, Registered, Running, ToKeep, Write,
-    WriteArgument, context, outcome,
+    WriteArgument, outcome,
 };
 pub use crate::pattern::write_behind::{LogError, unlogged, write_behind};
 pub use crate::pattern::write_through::{

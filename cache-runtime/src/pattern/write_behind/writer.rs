@@ -103,7 +103,7 @@ impl FromSequence for i64 {
 }
 
 /// Hands a context in: `#[context] db: Db` is a copy of it, `#[context] db: &Db` borrows it.
-pub fn context<T: Send + Sync + 'static>(contexts: &Contexts) -> Arc<T> {
+pub(crate) fn context<T: Send + Sync + 'static>(contexts: &Contexts) -> Arc<T> {
     match contexts.get() {
         Some(context) => context,
         // Nothing is logged or run before `needs` has found all of them.
