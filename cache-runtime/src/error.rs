@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
+use crate::warm::FileError;
+
 /// An error of the cache itself.
 ///
 /// A cached function never returns one of these on its own account: reads fail open. They come from building a cache, from
@@ -32,6 +34,8 @@ pub enum Error {
     LogFull(u64),
     /// The cache has been shut down, and takes no more write-behind writes.
     ShutDown,
+    /// A file of a warm-up could not be read or written.
+    File(FileError),
 }
 
 impl fmt::Display for Error {
@@ -55,6 +59,7 @@ impl fmt::Display for Error {
                 "write refused, as {pending} writes of the function are pending already"
             ),
             Self::ShutDown => f.write_str("write refused, as the cache has been shut down"),
+            Self::File(error) => error.fmt(f),
         }
     }
 }
@@ -68,6 +73,7 @@ impl std::error::Error for Error {
             | Self::NotLogged(error) => Some(error),
             Self::Config(error) => Some(error),
             Self::Codec(error) => Some(error),
+            Self::File(error) => Some(error),
             Self::AlreadyInstalled | Self::Timeout(_) | Self::LogFull(_) | Self::ShutDown => None,
         }
     }
@@ -76,6 +82,12 @@ impl std::error::Error for Error {
 impl From<BackendError> for Error {
     fn from(error: BackendError) -> Self {
         Self::Backend(error)
+    }
+}
+
+impl From<FileError> for Error {
+    fn from(error: FileError) -> Self {
+        Self::File(error)
     }
 }
 

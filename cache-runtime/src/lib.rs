@@ -25,6 +25,7 @@
 //! * [`cached`] is for loaders, [`invalidates`] for writers; their documentation has every argument, with an example each.
 //! * [`Cache`] is built, installed or put around some work, and tells what it did.
 //! * [`backend`] is the contract of a store, with the in-memory and the Redis backend.
+//! * [`warm`] fills a cache before it is needed.
 //! * `testing` (feature `testing`) has faults on demand and the conformance suite for backends.
 //!
 //! # What can still be stale
@@ -75,6 +76,7 @@ mod spec;
 mod stampede;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod warm;
 
 pub use cache::{Cache, CacheBuilder, Ttl, carry};
 #[cfg(feature = "macros")]

@@ -18,6 +18,9 @@ use crate::random::Random;
 use crate::spec::CodecKind;
 use crate::stampede::flight::{Loads, Questions};
 use crate::stampede::refresh::Refreshes;
+use crate::warm::HotKeys;
+use crate::warm::access::Accesses;
+use crate::warm::hot::Hottest;
 
 /// A time to live: a whole number of seconds, or a [`Duration`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +49,7 @@ pub struct CacheBuilder {
     random: Random,
     contexts: Contexts,
     write_behind: WriteBehind,
+    hot_keys: Option<HotKeys>,
 }
 
 enum Store {
@@ -71,6 +75,7 @@ impl Default for CacheBuilder {
             random: Random::default(),
             contexts: Contexts::default(),
             write_behind: WriteBehind::default(),
+            hot_keys: None,
         }
     }
 }
@@ -177,6 +182,13 @@ impl CacheBuilder {
         self
     }
 
+    /// Has the cache follow its hottest keys, as many as this or as [`HotKeys`] says: for [`Cache::hottest`], and for warm-ups by it. They are counted by reads of
+    /// annotated functions, be they hits or misses.
+    pub fn track_hot_keys(mut self, keys: impl Into<HotKeys>) -> Self {
+        self.hot_keys = Some(keys.into());
+        self
+    }
+
     /// Sets where the draws of `stampede = "early"` and of `jitter` begin, for a test that is to repeat: with one seed, and calls in one order,
     /// they are always the same.
     #[cfg(feature = "testing")]
@@ -192,6 +204,7 @@ impl CacheBuilder {
     /// [`Error::Config`] if a setting cannot be used.
     pub async fn build(self) -> Result<Cache, Error> {
         self.check()?;
+        let accesses = Accesses::new(self.hot_keys.as_ref().map(Hottest::new));
         let backend: Arc<dyn Backend> = match self.store {
             Store::Memory(memory) => Arc::new(memory.clock(self.clock.clone()).build()?),
             #[cfg(feature = "redis")]
@@ -211,6 +224,7 @@ impl CacheBuilder {
             self.limits,
             self.random,
             (self.write_behind, self.contexts),
+            accesses,
         );
         cache.inner.writes.check(&cache.inner.guarded)?;
         cache.inner.writes.start(&cache.inner);
@@ -226,6 +240,7 @@ impl CacheBuilder {
             self.limits,
             self.random,
             (self.write_behind, self.contexts),
+            None,
         )
     }
 
@@ -243,6 +258,9 @@ impl CacheBuilder {
                 return Err(ConfigError::new(name, "must be at least 1 ms").into());
             }
         }
+        if let Some(hot_keys) = &self.hot_keys {
+            hot_keys.check()?;
+        }
         if let Some(codec) = self.settings.codec {
             codec::is_built(codec)?;
         }
@@ -257,6 +275,7 @@ fn assemble(
     limits: Limits,
     random: Random,
     (write_behind, contexts): (WriteBehind, Contexts),
+    accesses: Option<Accesses>,
 ) -> Cache {
     let guarded = Guarded::new(backend, limits);
     let inner = Inner {
@@ -270,6 +289,7 @@ fn assemble(
         functions: Functions::default(),
         epochs: Epochs::new(),
         settings,
+        accesses,
     };
     Cache {
         inner: Arc::new(inner),

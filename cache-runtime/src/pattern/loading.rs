@@ -19,6 +19,7 @@ use crate::spec::{Consistency, Spec};
 use crate::stampede::flight::{Join, Landing, Seat, Told};
 use crate::stampede::refresh::Turn;
 use crate::stampede::stale;
+use crate::warm::witness::Sight;
 
 /// The place of whoever loads.
 pub(crate) type LoadSeat = Seat<Join, Landing>;
@@ -165,6 +166,7 @@ where
         match self.shape.open(output) {
             Outcome::Value(value) => self.found(value, load_time).await,
             Outcome::Absent => {
+                cache::saw(Sight::Absent);
                 let shape = self.shape;
                 if let Some(seat) = self.store(None, load_time).await {
                     seat.land_for_others(|| Landing::Absent);
@@ -179,6 +181,7 @@ where
                 let inner = &self.cache.inner;
                 let counters = &inner.functions.of(self.spec).counters;
                 counters.one(Count::LoadErrors);
+                cache::saw(Sight::Failure);
                 if let Some(seat) = self.held.give_up().await {
                     seat.land_for_others(|| {
                         let shared = self.shape.share(&error);
@@ -195,6 +198,7 @@ where
 
     /// Stores first and wakes then: a waiter that looks for itself finds the value.
     async fn found(self: Box<Self>, value: S::Value, load_time: Duration) -> S::Output {
+        cache::saw(Sight::Load);
         let shape = self.shape;
         if let Some(seat) = self.store(Some(&value), load_time).await {
             seat.land_for_others(|| Landing::Value(shape.keep(value.clone())));
@@ -207,8 +211,14 @@ where
         let inner = &*self.cache.inner;
         let (lease, seat) = match self.held {
             Held::Lease { lease, seat } => (lease, seat),
-            Held::Seat(seat) => return Some(seat),
-            Held::Nothing => return None,
+            Held::Seat(seat) => {
+                cache::saw(Sight::NotStored);
+                return Some(seat);
+            }
+            Held::Nothing => {
+                cache::saw(Sight::NotStored);
+                return None;
+            }
         };
         let function = inner.functions.of(self.spec);
         let entry = stale::life_of(self.spec, inner, self.shape, value, load_time).and_then(
@@ -220,6 +230,7 @@ where
         match entry {
             Some((stored, keep)) => fill(inner, self.spec, &self.key, lease, stored, keep).await,
             None if self.replaces => {
+                cache::saw(Sight::NotStored);
                 lease.ended();
                 // Nothing comes in its place, but the loader says that it is not true any more.
                 inner
@@ -227,7 +238,10 @@ where
                     .invalidate(std::slice::from_ref(&self.key))
                     .await;
             }
-            None => lease.release().await,
+            None => {
+                cache::saw(Sight::NotStored);
+                lease.release().await;
+            }
         }
         if let Some(turn) = self.turn {
             turn.done();
@@ -270,10 +284,12 @@ async fn fill(
             lease.ended();
             if !stored {
                 function.counters.one(Count::RejectedFills);
+                cache::saw(Sight::NotStored);
             }
         }
         Err(error) => {
             function.counters.one(Count::Errors);
+            cache::saw(Sight::NotStored);
             tracing::debug!(function = spec.name(), %key, %error, "result not stored");
         }
     }

@@ -17,6 +17,7 @@ use crate::race;
 use crate::shape::{Outcome, Shape};
 use crate::stampede::flight::Landing;
 use crate::stampede::stale;
+use crate::warm::witness::Sight;
 
 /// What a call holds of an element that it loads.
 pub(super) enum Held {
@@ -149,6 +150,10 @@ async fn store<K, F, S>(
     }
     stores.carry_out(misses).await;
     for ((missing, held), value) in load.into_iter().zip(values) {
+        cache::saw(value.as_ref().map_or(Sight::Absent, |_| Sight::Load));
+        if !matches!(held, Held::Lease(..)) {
+            cache::saw(Sight::NotStored);
+        }
         if let Some(seat) = held.into_seat() {
             seat.land_for_others(|| match &value {
                 Some(value) => Landing::Value(misses.element.keep(value.clone())),
@@ -234,9 +239,13 @@ impl Stores {
                 Ok(stored) => {
                     let lost = stored.iter().filter(|stored| !**stored).count();
                     counters.add(Count::RejectedFills, lost as u64);
+                    if lost > 0 {
+                        cache::saw(Sight::NotStored);
+                    }
                 }
                 Err(error) => {
                     counters.one(Count::Errors);
+                    cache::saw(Sight::NotStored);
                     tracing::debug!(function = misses.spec.name(), %error, "results not stored");
                     // Any of them may stand yet. Given back in the background: this call has waited enough for the backend.
                     return;
@@ -264,6 +273,7 @@ where
     S::Value: CacheValue,
 {
     misses.function().counters.one(Count::LoadErrors);
+    cache::saw(Sight::Failure);
     let shared = misses.form.share(&error);
     leases.release().await;
     let mut elements = Vec::with_capacity(load.len());
