@@ -347,7 +347,10 @@ impl<I: Items> Run<I> {
                 self.waiting = Some((self.pace.turn(now).max(due), item));
             }
             match self.waiting.take_if(|(turn, _)| *turn <= now) {
-                Some((_, item)) => return Step::Begin(item),
+                Some((_, item)) => {
+                    self.pace.taken(now);
+                    return Step::Begin(item);
+                }
                 None => {
                     if let Some((turn, _)) = &self.waiting {
                         return Step::Later(turn.since(now));

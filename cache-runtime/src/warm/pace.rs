@@ -26,14 +26,15 @@ impl Pace {
         }
     }
 
-    /// Takes the next turn: when it is.
-    pub(super) fn turn(&mut self, now: Moment) -> Moment {
-        let turn = match self.next {
-            Some(next) => next.max(now.before(MADE_UP)),
-            None => now,
-        };
-        self.next = Some(turn.after(self.between));
-        turn
+    /// When the next turn is.
+    pub(super) fn turn(&self, now: Moment) -> Moment {
+        self.next.unwrap_or(now)
+    }
+
+    /// The turn is taken. The one after it is measured from there.
+    pub(super) fn taken(&mut self, now: Moment) {
+        let from = self.turn(now).max(now.before(MADE_UP));
+        self.next = Some(from.after(self.between));
     }
 }
 
@@ -50,9 +51,15 @@ mod tests {
         let mut pace = Pace::new(Some(1000.0));
         for n in 0..5 {
             assert_eq!(pace.turn(now()).since(begin), Duration::from_millis(n));
+            clock.advance(Duration::from_millis(n.min(1)));
+            pace.taken(now());
         }
         clock.advance(Duration::from_secs(1));
-        let late = (0..100).filter(|_| pace.turn(now()) <= now()).count();
+        let mut late = 0;
+        while pace.turn(now()) <= now() {
+            pace.taken(now());
+            late += 1;
+        }
         assert_eq!(late, 11, "the turn of now, and those of ten milliseconds");
     }
 
@@ -61,6 +68,9 @@ mod tests {
         let clock = ManualClock::new();
         let now = || Clock::from(&clock).now();
         let mut pace = Pace::new(None);
-        assert!((0..100).all(|_| pace.turn(now()) <= now()));
+        for _ in 0..100 {
+            assert!(pace.turn(now()) <= now());
+            pace.taken(now());
+        }
     }
 }
