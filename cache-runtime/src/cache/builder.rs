@@ -21,6 +21,7 @@ use crate::stampede::refresh::Refreshes;
 use crate::warm::HotKeys;
 use crate::warm::access::Accesses;
 use crate::warm::hot::Hottest;
+use crate::warm::shadow::Recorder;
 
 /// A time to live: a whole number of seconds, or a [`Duration`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +51,7 @@ pub struct CacheBuilder {
     contexts: Contexts,
     write_behind: WriteBehind,
     hot_keys: Option<HotKeys>,
+    recorder: Option<Recorder>,
 }
 
 enum Store {
@@ -76,6 +78,7 @@ impl Default for CacheBuilder {
             contexts: Contexts::default(),
             write_behind: WriteBehind::default(),
             hot_keys: None,
+            recorder: None,
         }
     }
 }
@@ -189,6 +192,13 @@ impl CacheBuilder {
         self
     }
 
+    /// Has the cache keep a log of what is read, for a [replay](crate::warm::shadow) on another cache. It is recorded by reads of annotated functions, be they hits or
+    /// misses.
+    pub fn record(mut self, recorder: Recorder) -> Self {
+        self.recorder = Some(recorder);
+        self
+    }
+
     /// Sets where the draws of `stampede = "early"` and of `jitter` begin, for a test that is to repeat: with one seed, and calls in one order,
     /// they are always the same.
     #[cfg(feature = "testing")]
@@ -204,7 +214,11 @@ impl CacheBuilder {
     /// [`Error::Config`] if a setting cannot be used.
     pub async fn build(self) -> Result<Cache, Error> {
         self.check()?;
-        let accesses = Accesses::new(self.hot_keys.as_ref().map(Hottest::new));
+        let recording = match &self.recorder {
+            Some(recorder) => Some(recorder.start(&self.clock).await?),
+            None => None,
+        };
+        let accesses = Accesses::new(self.hot_keys.as_ref().map(Hottest::new), recording);
         let backend: Arc<dyn Backend> = match self.store {
             Store::Memory(memory) => Arc::new(memory.clock(self.clock.clone()).build()?),
             #[cfg(feature = "redis")]
@@ -260,6 +274,9 @@ impl CacheBuilder {
         }
         if let Some(hot_keys) = &self.hot_keys {
             hot_keys.check()?;
+        }
+        if let Some(recorder) = &self.recorder {
+            recorder.check()?;
         }
         if let Some(codec) = self.settings.codec {
             codec::is_built(codec)?;

@@ -206,7 +206,7 @@ impl<I> WarmUp<I> {
         self.map(|_| items)
     }
 
-    fn map<J>(self, items: impl FnOnce(I) -> J) -> WarmUp<J> {
+    pub(super) fn map<J>(self, items: impl FnOnce(I) -> J) -> WarmUp<J> {
         WarmUp {
             cache: self.cache,
             items: items(self.items),
@@ -348,6 +348,10 @@ impl<I: Items> Run<I> {
             }
             match self.waiting.take_if(|(turn, _)| *turn <= now) {
                 Some((_, item)) => {
+                    if !item.due.is_zero() {
+                        let due = self.began.after(item.due);
+                        self.report.behind = self.report.behind.max(now.since(due));
+                    }
                     self.pace.taken(now);
                     return Step::Begin(item);
                 }

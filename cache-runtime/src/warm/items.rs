@@ -26,7 +26,7 @@ pub trait Items: sealed::Sealed {
     fn left(&self) -> (u64, bool);
 }
 
-mod sealed {
+pub(super) mod sealed {
     /// What a warm-up works through is known here.
     pub trait Sealed {}
 }

@@ -15,6 +15,7 @@ mod items;
 mod pace;
 mod progress;
 mod report;
+pub mod shadow;
 pub(crate) mod witness;
 
 pub use eager::{Stop, WarmUp};

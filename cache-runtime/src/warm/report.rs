@@ -56,6 +56,8 @@ pub struct WarmReport {
     pub errors: Vec<WarmError>,
     /// The time that it took.
     pub elapsed: Duration,
+    /// Of a replay, by how much an access began after its time at most: the concurrency is too small for the speed, or the database too slow.
+    pub behind: Duration,
     /// How it ended.
     pub end: WarmEnd,
 }

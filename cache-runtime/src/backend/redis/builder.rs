@@ -78,6 +78,17 @@ impl RedisBuilder {
     ///
     /// [`Error::Config`] if the settings cannot be used, never because the server is away.
     pub async fn connect(self) -> Result<Redis, Error> {
+        let (link, names) = self.open().await?;
+        let appends = Arc::new(Appends::new(link.clone(), names.clone()));
+        Ok(Redis {
+            link,
+            names,
+            appends,
+        })
+    }
+
+    /// A connection, and the names of the namespace.
+    pub(super) async fn open(self) -> Result<(Arc<Link>, Arc<Names>), Error> {
         let address = self.target.address.to_string();
         let names = Arc::new(Names::new(&self.namespace));
         let connect_timeout = self.connect_timeout;
@@ -88,12 +99,7 @@ impl RedisBuilder {
             address,
         })
         .await;
-        let appends = Arc::new(Appends::new(link.clone(), names.clone()));
-        Ok(Redis {
-            link,
-            names,
-            appends,
-        })
+        Ok((link, names))
     }
 
     fn client(self) -> Result<Client, ConfigError> {

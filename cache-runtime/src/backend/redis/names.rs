@@ -12,6 +12,7 @@ use crate::key::{Key, KeyWriter};
 /// | state of loads and writes | `{<namespace>:<key>}/s` |
 /// | channel that tells of a lease's end | `{<namespace>:<key>}/w` |
 /// | the log of pending writes | `{<namespace>/log}` with what follows |
+/// | the stream of recorded accesses | `{<namespace>/accesses}` |
 ///
 /// The braces are the hash tag of Redis Cluster: all of one entry lives on one node. The namespace is escaped as a part of a key
 /// is, so it holds no `:` and two namespaces never share a name. What the log adds to its own tag is told in `lua/log/log.lua`; nothing that
@@ -20,6 +21,7 @@ use crate::key::{Key, KeyWriter};
 pub(super) struct Names {
     prefix: Box<str>,
     log: Box<str>,
+    accesses: Box<str>,
 }
 
 impl Names {
@@ -30,12 +32,18 @@ impl Names {
         Self {
             prefix: format!("{{{namespace}:").into(),
             log: format!("{{{namespace}/log}}").into(),
+            accesses: format!("{{{namespace}/accesses}}").into(),
         }
     }
 
     /// What the names of the log's keys begin with.
     pub(super) fn log(&self) -> &str {
         &self.log
+    }
+
+    /// The stream of recorded accesses.
+    pub(super) fn accesses(&self) -> &str {
+        &self.accesses
     }
 
     /// The stream of a partition's writes.
