@@ -276,7 +276,7 @@ mod tests {
             };
             match Segment::read(bytes) {
                 Err(FileProblem::Damaged { offset, .. }) => {
-                    assert_eq!(offset, place as u64, "byte {at}")
+                    assert_eq!(offset, place as u64, "byte {at}");
                 }
                 other => panic!("byte {at}: {other:?}"),
             }
