@@ -81,7 +81,7 @@ pub use cache::{Cache, CacheBuilder, Ttl, carry};
 pub use cache_macros::{cached, invalidates};
 pub use clock::{Clock, ManualClock};
 pub use error::{BackendError, BackendErrorKind, CodecError, ConfigError, Error};
-pub use key::{Key, KeyElements, KeyPart, KeyWriter};
+pub use key::{FromKeyPart, Key, KeyElements, KeyPart, KeyText, KeyWriter};
 pub use observe::{BackendStats, FunctionStats, Stats};
 pub use pattern::entries::CacheValue;
 pub use pattern::write_behind::letters::{DeadLetter, Retried};

@@ -10,7 +10,7 @@ pub use crate::pattern::background::{
 pub use crate::pattern::batch::{BatchKeys, BatchProbe, Fit, batch, element};
 pub use crate::pattern::entries::CacheValue;
 pub use crate::pattern::read::{finish, read};
-pub use crate::pattern::write_behind::contexts::Contexts;
+pub use crate::pattern::contexts::{Contexts, Shared, handed_in, missing};
 pub use crate::pattern::write_behind::writer::{
     Behind, BodyError, FromSequence, Keeper, Ran, Registered, Running, ToKeep, Write,
     WriteArgument, outcome,
@@ -20,8 +20,7 @@ pub use crate::pattern::write_through::{
     OfArgument, OfResult, RowVersion, write_through, write_through_strict, write_through_versioned,
 };
 pub use crate::pattern::writers::{
-    Answered, CopyOf, Held, Log, LogOf, Shared, assert_answer, assert_logged, assert_storable,
-    handed_in, missing, ran, running,
+    Answered, CopyOf, Held, Log, LogOf, assert_answer, assert_logged, assert_storable, ran, running,
 };
 pub use crate::shape::{IntoOutput, Kept, Probe, Shape, with_ttl};
 pub use crate::spec::{

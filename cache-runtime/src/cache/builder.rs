@@ -11,7 +11,7 @@ use crate::codec;
 use crate::error::{ConfigError, Error};
 use crate::guard::{Guarded, Limits};
 use crate::observe::Functions;
-use crate::pattern::write_behind::contexts::Contexts;
+use crate::pattern::contexts::Contexts;
 use crate::pattern::write_behind::options::WriteBehind;
 use crate::pattern::write_behind::state::Writes;
 use crate::random::Random;

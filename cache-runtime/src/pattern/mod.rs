@@ -3,6 +3,7 @@
 pub(crate) mod aside;
 pub(crate) mod background;
 pub(crate) mod batch;
+pub(crate) mod contexts;
 pub(crate) mod entries;
 mod loading;
 pub(crate) mod read;
