@@ -70,6 +70,7 @@ mod pattern;
 pub mod private;
 mod race;
 mod random;
+mod registry;
 mod shape;
 mod spec;
 mod stampede;
@@ -80,7 +81,9 @@ pub use cache::{Cache, CacheBuilder, Ttl, carry};
 #[cfg(feature = "macros")]
 pub use cache_macros::{cached, invalidates};
 pub use clock::{Clock, ManualClock};
-pub use error::{BackendError, BackendErrorKind, CodecError, ConfigError, Error};
+pub use error::{
+    BackendError, BackendErrorKind, CodecError, ConfigError, Error, GetError, LoadFailure,
+};
 pub use key::{FromKeyPart, Key, KeyElements, KeyPart, KeyText, KeyWriter};
 pub use observe::{BackendStats, FunctionStats, Stats};
 pub use pattern::entries::CacheValue;

@@ -24,6 +24,7 @@ use crate::guard::{Delivery, Guarded, without_timers};
 use crate::invalidation;
 use crate::key::Key;
 use crate::observe::{BackendStats, FunctionStats, Functions, Stats};
+use crate::pattern::contexts::Contexts;
 use crate::pattern::write_behind::state::Writes;
 use crate::random::Random;
 use crate::spec::CodecKind;
@@ -71,6 +72,7 @@ pub(crate) struct Inner {
     pub(crate) epochs: Epochs,
     pub(crate) settings: Settings,
     pub(crate) writes: Writes,
+    pub(crate) contexts: Contexts,
 }
 
 /// What the builder decided.

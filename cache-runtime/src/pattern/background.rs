@@ -88,7 +88,7 @@ impl<S: Shape> fmt::Debug for Late<S> {
 }
 
 impl<S: Shape> Late<S> {
-    fn output(self, limit: Duration) -> S::Output {
+    pub(super) fn output(self, limit: Duration) -> S::Output {
         self.shape.failed((self.error)(Error::Timeout(limit)))
     }
 }
@@ -143,6 +143,11 @@ where
         let call = Call::new(cache, spec, key, shape, LeaseMode::IfStill(old), budget);
         let left = life.ttl().saturating_sub(life.age());
         Self { call, turn, left }
+    }
+
+    /// The cache whose entry it is.
+    pub(super) fn cache(&self) -> &Cache {
+        &self.call.cache
     }
 
     /// Loads, if no other process does, and stores. Whatever comes of it, the old value stays where the new one does not come.
@@ -211,7 +216,7 @@ where
     }
 }
 
-fn replace<S, F>(refresh: Box<Refresh<S>>, body: F)
+pub(super) fn replace<S, F>(refresh: Box<Refresh<S>>, body: F)
 where
     S: Shape + Send + Sync + 'static,
     S::Output: Send,
@@ -243,7 +248,7 @@ where
 {
     /// Runs the body in a task of its own and waits for it until the call's time is over. Then a value that may stand in is the
     /// result, or the limit is the error.
-    async fn run_in_time<F>(self: Box<Self>, body: F) -> Result<S::Output, Duration>
+    pub(super) async fn run_in_time<F>(self: Box<Self>, body: F) -> Result<S::Output, Duration>
     where
         F: Future<Output = S::Output> + Send + 'static,
     {

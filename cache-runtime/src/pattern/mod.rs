@@ -7,6 +7,7 @@ pub(crate) mod contexts;
 pub(crate) mod entries;
 mod loading;
 pub(crate) mod read;
+pub(crate) mod read_through;
 pub(crate) mod write_behind;
 pub(crate) mod write_through;
 pub(crate) mod writers;

@@ -108,7 +108,7 @@ where
         match local {
             None => seen = Seen::Nothing,
             Some(Stored::Typed(typed)) => match stale::judge(spec, &cache.inner, &typed.life) {
-                Freshness::Fresh => {
+                Freshness::Fresh | Freshness::Watched => {
                     let function = cache.inner.functions.of(spec);
                     match Hit::new(shape, typed.value) {
                         Ok(hit) => {
@@ -299,7 +299,7 @@ where
                     stand_in = Some(StandIn::new(found, &inner.clock));
                 }
                 Freshness::Expired => stand_in = Some(StandIn::new(found, &inner.clock)),
-                Freshness::Fresh | Freshness::Old | Freshness::Drawn => {
+                Freshness::Fresh | Freshness::Watched | Freshness::Old | Freshness::Drawn => {
                     function.counters.one(Count::Hits);
                     return Answer::Ready(found.output(shape));
                 }

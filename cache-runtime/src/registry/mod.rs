@@ -1,0 +1,119 @@
+//! What the program consists of: every annotated function, and the loaders that the cache can run by their keys.
+//!
+//! The macros enter each function when the program starts, before `main`. Nothing is entered later, so what is read here once stays true.
+
+mod build;
+mod get;
+mod template;
+
+use std::fmt;
+
+use once_cell::sync::Lazy;
+
+pub(crate) use build::check;
+pub use get::{GetError, LoadFailure};
+pub(crate) use get::{Loaded, find, load};
+pub(crate) use template::Template;
+
+use crate::key::Key;
+use crate::pattern::read_through::{Arguments, Loader};
+use crate::spec::{Spec, WriterSpec};
+
+/// A function with `#[cached]`. Entered by its expansion.
+#[derive(Debug)]
+pub struct CachedFunction {
+    spec: &'static Spec,
+    /// The name of its return type, of a function that is not generic.
+    output: Option<fn() -> &'static str>,
+}
+
+impl CachedFunction {
+    /// A function, with the name of the type it returns.
+    #[must_use]
+    pub const fn new(spec: &'static Spec, output: Option<fn() -> &'static str>) -> Self {
+        Self { spec, output }
+    }
+}
+
+inventory::collect!(CachedFunction);
+
+/// A function with `#[invalidates]`. Entered by its expansion.
+#[derive(Debug)]
+pub struct InvalidatingFunction(pub &'static WriterSpec);
+
+inventory::collect!(InvalidatingFunction);
+
+/// A read-through loader. Entered by its expansion.
+#[derive(Debug)]
+pub struct RegisteredLoader(pub fn() -> Box<dyn Loader>);
+
+inventory::collect!(RegisteredLoader);
+
+/// A loader with its template.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) loader: Box<dyn Loader>,
+    pub(crate) template: Template,
+}
+
+impl Entry {
+    /// Its arguments, as the key says them.
+    pub(crate) fn arguments(&self, key: &Key) -> Option<Arguments> {
+        self.loader.arguments(&self.template.values(key)?)
+    }
+
+    /// Its name and place, for a message.
+    pub(crate) fn described(&self) -> String {
+        Place::of(self.loader.spec()).to_string()
+    }
+}
+
+/// The read-through loaders of the program, in the order of their places.
+pub(crate) fn loaders() -> &'static [Entry] {
+    static LOADERS: Lazy<Vec<Entry>> = Lazy::new(|| {
+        let registered = inventory::iter::<RegisteredLoader>();
+        let mut loaders: Vec<_> = registered
+            .map(|registered| {
+                let loader = (registered.0)();
+                let template = Template::parse(loader.spec().template());
+                Entry { loader, template }
+            })
+            .collect();
+        loaders.sort_by_key(|entry| {
+            let spec = entry.loader.spec();
+            (spec.file(), spec.line())
+        });
+        loaders
+    });
+    &LOADERS
+}
+
+/// The cached functions of the program, with their templates.
+fn functions() -> impl Iterator<Item = (&'static Spec, Template)> {
+    let all = inventory::iter::<CachedFunction>();
+    all.map(|function| (function.spec, Template::parse(function.spec.template())))
+}
+
+/// A function's name and where it is written.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Place {
+    file: &'static str,
+    line: u32,
+    name: &'static str,
+}
+
+impl Place {
+    pub(crate) fn of(spec: &Spec) -> Self {
+        Self {
+            file: spec.file(),
+            line: spec.line(),
+            name: spec.name(),
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` ({}:{})", self.name, self.file, self.line)
+    }
+}
