@@ -43,12 +43,42 @@ pub(super) fn of_loader(model: &Cached, function: &Function) -> TokenStream {
     let schema = Some(model.schema)
         .filter(|&schema| schema != 0)
         .map(|n| quote_spanned!(here=> .schema(#n)));
+    let entry = entry(model, function);
     quote_spanned! {here=> {
         static SPEC: ::cache_runtime::private::Spec = ::cache_runtime::private::Spec::new(
             #name, ::core::module_path!(), ::core::file!(), ::core::line!(), #template,
         ) #pattern #timing #stampede #consistency #codec #schema;
+        ::cache_runtime::private::inventory::submit!(#entry);
         &SPEC
     }}
+}
+
+/// The function's entry in the program's list.
+fn entry(model: &Cached, function: &Function) -> TokenStream {
+    let here = Span::mixed_site();
+    // A type can be named out here only if it is of no generics and of no `impl`.
+    let value = value_type(model, function)
+        .filter(|_| model.companion && function.sig.generics.params.is_empty())
+        .map(|ty| quote_spanned!(here=> .value(::core::any::type_name::<#ty>)));
+    let stores_nothing =
+        matches!(&model.pattern, Pattern::WriteBehind(writer) if writer.value.is_none())
+            .then(|| quote_spanned!(here=> .stores_nothing()));
+    quote_spanned!(here=> ::cache_runtime::private::CachedFunction::new(&SPEC) #value #stores_nothing)
+}
+
+/// The type that holds what is stored.
+fn value_type(model: &Cached, function: &Function) -> Option<TokenStream> {
+    let argument = match &model.pattern {
+        Pattern::Aside | Pattern::ReadThrough => return Some(function.return_type()),
+        Pattern::WriteThrough(writer) => match &writer.value {
+            None => return Some(function.return_type()),
+            Some(argument) => argument,
+        },
+        Pattern::WriteBehind(writer) => writer.value.as_ref()?,
+    };
+    let params = function.params();
+    let param = params.iter().find(|param| param.index == argument.index)?;
+    Some(super::owned_type(&param.typed.ty))
 }
 
 /// An expression of type `&'static WriterSpec`.
@@ -62,6 +92,7 @@ pub(super) fn of_writer(model: &Invalidates, function: &Function) -> TokenStream
         static SPEC: ::cache_runtime::private::WriterSpec = ::cache_runtime::private::WriterSpec::new(
             #name, ::core::module_path!(), ::core::file!(), ::core::line!(), &[#(#templates),*],
         ) #only_ok #consistency;
+        ::cache_runtime::private::inventory::submit!(::cache_runtime::private::InvalidatingFunction(&SPEC));
         &SPEC
     }}
 }
@@ -72,6 +103,7 @@ fn pattern(pattern: &Pattern) -> Option<TokenStream> {
     let path = quote_spanned!(here=> ::cache_runtime::private::Pattern);
     match pattern {
         Pattern::Aside => None,
+        Pattern::ReadThrough => Some(quote_spanned!(here=> .pattern_of(#path::ReadThrough))),
         Pattern::WriteThrough(_) => Some(quote_spanned!(here=> .pattern_of(#path::WriteThrough))),
         Pattern::WriteBehind(writer) => {
             let queueing = queueing(&writer.queueing);

@@ -23,15 +23,34 @@ use crate::spec::{Spec, WriterSpec};
 #[derive(Debug)]
 pub struct CachedFunction {
     spec: &'static Spec,
-    /// The name of its return type, of a function that is not generic.
-    output: Option<fn() -> &'static str>,
+    /// The name of the type that holds what is stored, of a function that is not generic.
+    value: Option<fn() -> &'static str>,
+    stores: bool,
 }
 
 impl CachedFunction {
-    /// A function, with the name of the type it returns.
+    /// A function of which no more is known than its annotation says.
     #[must_use]
-    pub const fn new(spec: &'static Spec, output: Option<fn() -> &'static str>) -> Self {
-        Self { spec, output }
+    pub const fn new(spec: &'static Spec) -> Self {
+        Self {
+            spec,
+            value: None,
+            stores: true,
+        }
+    }
+
+    /// Sets the type that holds what is stored: a result, or an argument.
+    #[must_use]
+    pub const fn value(mut self, name: fn() -> &'static str) -> Self {
+        self.value = Some(name);
+        self
+    }
+
+    /// Says that the function removes entries, and stores none.
+    #[must_use]
+    pub const fn stores_nothing(mut self) -> Self {
+        self.stores = false;
+        self
     }
 }
 

@@ -16,10 +16,10 @@ use crate::shape::{Outcome, Shape};
 use crate::spec::Spec;
 
 /// The arguments of a call, without their type. They are of the [`Loader`] that told them from the key.
-pub type Arguments = Box<dyn Any + Send>;
+pub(crate) type Arguments = Box<dyn Any + Send>;
 
 /// A call under way.
-pub type Calling = Pin<Box<dyn Future<Output = Result<Called, GetError>> + Send>>;
+pub(super) type Calling = Pin<Box<dyn Future<Output = Result<Called, GetError>> + Send>>;
 
 /// What a call came to.
 pub struct Called {
@@ -38,7 +38,7 @@ impl fmt::Debug for Called {
 
 /// Where a value comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Origin {
+pub(crate) enum Origin {
     /// The cache, or a load of somebody else.
     There,
     /// This call's load.

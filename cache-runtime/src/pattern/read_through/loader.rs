@@ -13,7 +13,7 @@ use crate::shape::Shape;
 use crate::spec::Spec;
 
 /// A body that runs.
-pub type Body<R> = Pin<Box<dyn Future<Output = R> + Send>>;
+pub(super) type Body<R> = Pin<Box<dyn Future<Output = R> + Send>>;
 
 /// Tells the type of a context that is not there.
 type Needs = fn(&Contexts) -> Option<&'static str>;

@@ -6,10 +6,10 @@
 mod by_key;
 mod loader;
 
-pub use by_key::{Arguments, Called, Loader, LoaderError, Origin, loader};
+pub use by_key::loader;
+pub(crate) use by_key::{Arguments, Called, Loader, Origin};
 pub use loader::{
-    Body, ContextError, Parse, ParsedOf, ReadThrough, Values, ViaParsed, assert_parsed, lacking,
-    loading,
+    Parse, ParsedOf, ReadThrough, Values, ViaParsed, assert_parsed, lacking, loading,
 };
 
 use std::future::Future;
