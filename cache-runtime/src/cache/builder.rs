@@ -12,6 +12,7 @@ use crate::error::{ConfigError, Error};
 use crate::guard::{Guarded, Limits};
 use crate::observe::Functions;
 use crate::pattern::contexts::Contexts;
+use crate::pattern::read_through::ahead::Ahead;
 use crate::pattern::write_behind::options::WriteBehind;
 use crate::pattern::write_behind::state::Writes;
 use crate::random::Random;
@@ -46,7 +47,6 @@ pub struct CacheBuilder {
     limits: Limits,
     random: Random,
     contexts: Contexts,
-    loaders: bool,
     write_behind: WriteBehind,
 }
 
@@ -68,11 +68,11 @@ impl Default for CacheBuilder {
                 codec: codec::default_kind(),
                 lease_ttl: Duration::from_secs(5),
                 intent_ttl: Duration::from_secs(10),
+                loaders: true,
             },
             limits: Limits::default(),
             random: Random::default(),
             contexts: Contexts::default(),
-            loaders: true,
             write_behind: WriteBehind::default(),
         }
     }
@@ -178,7 +178,7 @@ impl CacheBuilder {
     /// a loader of the program needs. Without, calls are answered from the cache, and where a load needs a context that is not there they fail with
     /// [`Error::MissingContext`]. Default yes.
     pub fn loaders(mut self, run: bool) -> Self {
-        self.loaders = run;
+        self.settings.loaders = run;
         self
     }
 
@@ -204,7 +204,7 @@ impl CacheBuilder {
     /// of them claim one template with values or TTLs that differ.
     pub async fn build(self) -> Result<Cache, Error> {
         self.check()?;
-        registry::check(&self.contexts, self.loaders, self.settings.default_ttl)?;
+        registry::check(&self.contexts, &self.settings)?;
         let backend: Arc<dyn Backend> = match self.store {
             Store::Memory(memory) => Arc::new(memory.clock(self.clock.clone()).build()?),
             #[cfg(feature = "redis")]
@@ -276,6 +276,7 @@ fn assemble(
         writes: Writes::new(&guarded, write_behind, contexts.clone(), settings.lease_ttl),
         contexts,
         guarded,
+        ahead: Ahead::new(&clock),
         clock,
         loads: Loads::new(),
         questions: Questions::new(),

@@ -25,6 +25,7 @@ use crate::invalidation;
 use crate::key::Key;
 use crate::observe::{BackendStats, FunctionStats, Functions, Stats};
 use crate::pattern::contexts::Contexts;
+use crate::pattern::read_through::ahead::Ahead;
 use crate::pattern::write_behind::state::Writes;
 use crate::random::Random;
 use crate::spec::CodecKind;
@@ -67,6 +68,7 @@ pub(crate) struct Inner {
     pub(crate) loads: Arc<Loads>,
     pub(crate) questions: Arc<Questions>,
     pub(crate) refreshes: Arc<Refreshes>,
+    pub(crate) ahead: Ahead,
     pub(crate) random: Random,
     pub(crate) functions: Functions,
     pub(crate) epochs: Epochs,
@@ -82,6 +84,8 @@ pub(crate) struct Settings {
     pub(crate) codec: Option<CodecKind>,
     pub(crate) lease_ttl: Duration,
     pub(crate) intent_ttl: Duration,
+    /// Whether it runs read-through loaders by itself.
+    pub(crate) loaders: bool,
 }
 
 impl Cache {

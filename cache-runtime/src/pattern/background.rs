@@ -150,6 +150,18 @@ where
         &self.call.cache
     }
 
+    /// As [`run`](Self::run), for no longer than a load may take that nobody waits for.
+    pub(super) async fn run_in_time(self, body: impl Future<Output = S::Output>) {
+        let inner = &self.call.cache.inner;
+        let clock = inner.clock.clone();
+        let own = self.call.spec.timeout();
+        // Once the old value is gone callers wait for this: they must not wait for ever.
+        let least = own.unwrap_or(inner.settings.lease_ttl) * GIVEN_UP_AFTER;
+        let limit = own.map_or(self.left.max(least), |_| least);
+        let work = Box::pin(self.run(body));
+        race::within(work, clock.sleep(limit)).await;
+    }
+
     /// Loads, if no other process does, and stores. Whatever comes of it, the old value stays where the new one does not come.
     async fn run(mut self, body: impl Future<Output = S::Output>) {
         match self.call.ask().await {
@@ -226,16 +238,7 @@ where
 {
     // Without a runtime there is no background: the turn counts as failed.
     if let Ok(runtime) = Handle::try_current() {
-        let inner = &refresh.call.cache.inner;
-        let clock = inner.clock.clone();
-        let own = refresh.call.spec.timeout();
-        // Once the old value is gone callers wait for this: they must not wait for ever.
-        let least = own.unwrap_or(inner.settings.lease_ttl) * GIVEN_UP_AFTER;
-        let limit = own.map_or(refresh.left.max(least), |_| least);
-        runtime.spawn(carry_apart(async move {
-            let work = Box::pin(refresh.run(body));
-            race::within(work, clock.sleep(limit)).await;
-        }));
+        runtime.spawn(carry_apart(refresh.run_in_time(body)));
     }
 }
 

@@ -3,24 +3,21 @@
 use std::time::Duration;
 
 use super::{Entry, loaders};
+use crate::cache::Settings;
 use crate::error::ConfigError;
 use crate::pattern::contexts::Contexts;
 use crate::spec::Spec;
 
 /// Looks for two loaders that claim one template and differ, and, if the cache is to run loaders, for a context that one of them lacks.
-pub(crate) fn check(
-    contexts: &Contexts,
-    runs_loaders: bool,
-    default_ttl: Duration,
-) -> Result<(), ConfigError> {
+pub(crate) fn check(contexts: &Contexts, settings: &Settings) -> Result<(), ConfigError> {
     let all = loaders();
     for (index, one) in all.iter().enumerate() {
         let same = |other: &&Entry| other.template == one.template;
         for other in all[index + 1..].iter().filter(same) {
-            agree(one, other, default_ttl)?;
+            agree(one, other, settings.default_ttl)?;
         }
     }
-    if runs_loaders {
+    if settings.loaders {
         all.iter()
             .try_for_each(|entry| is_provided(entry, contexts))?;
     }

@@ -107,6 +107,13 @@ pub(crate) fn loaders() -> &'static [Entry] {
     &LOADERS
 }
 
+/// The loader of this description.
+pub(crate) fn loader_of(spec: &'static Spec) -> Option<&'static Entry> {
+    loaders()
+        .iter()
+        .find(|entry| std::ptr::eq(entry.loader.spec(), spec))
+}
+
 /// The cached functions of the program, with their templates.
 fn functions() -> impl Iterator<Item = (&'static Spec, Template)> {
     let all = inventory::iter::<CachedFunction>();

@@ -4,13 +4,15 @@ use std::any::{Any, TypeId, type_name};
 use std::fmt;
 use std::pin::{Pin, pin};
 
+use super::ahead::Next;
 use super::loader::ReadThrough;
+use crate::backend::{Life, Mark};
 use crate::cache::Cache;
 use crate::error::{Error, GetError, LoadFailure};
 use crate::key::{Key, KeyText};
-use crate::pattern::background::replace;
+use crate::pattern::background::{Refresh, replace};
 use crate::pattern::contexts::Contexts;
-use crate::pattern::entries::CacheValue;
+use crate::pattern::entries::{self, CacheValue};
 use crate::pattern::read::{Answer, read};
 use crate::shape::{Outcome, Shape};
 use crate::spec::Spec;
@@ -20,6 +22,9 @@ pub(crate) type Arguments = Box<dyn Any + Send>;
 
 /// A call under way.
 pub(super) type Calling = Pin<Box<dyn Future<Output = Result<Called, GetError>> + Send>>;
+
+/// A look at an entry that is due.
+pub(super) type Refreshing = Pin<Box<dyn Future<Output = Next> + Send>>;
 
 /// What a call came to.
 pub struct Called {
@@ -64,6 +69,8 @@ pub trait Loader: fmt::Debug + Send + Sync {
     fn arguments(&self, values: &[KeyText<'_>]) -> Option<Arguments>;
     /// The call with these arguments, on this cache.
     fn call(&'static self, cache: Cache, key: Key, arguments: Arguments) -> Calling;
+    /// Loads the entry anew, if it is past its soft TTL and no other process does.
+    fn refresh(&'static self, cache: Cache, key: Key, arguments: Arguments) -> Refreshing;
 }
 
 /// An error that a loader can fail with where its caller does not know its type.
@@ -133,6 +140,53 @@ where
             }
         }
     }
+
+    async fn refresh(&'static self, cache: Cache, key: Key, arguments: A) -> Next {
+        let (mark, life) = match self.look(&cache, &key).await {
+            Look::Due(mark, life) => (mark, life),
+            Look::Otherwise(next) => return next,
+        };
+        let inner = &cache.inner;
+        let Some(turn) = inner.refreshes.begin(&key, &inner.clock) else {
+            return Next::Later(inner.refreshes.pause(&key, &inner.clock));
+        };
+        let body = self.loader.start(&cache, arguments);
+        let (spec, shape) = (self.loader.spec(), self.shape);
+        let refresh = Refresh::new(cache.clone(), spec, key.clone(), shape, mark, &life, turn);
+        refresh.run_in_time(body).await;
+        match self.look(&cache, &key).await {
+            Look::Due(..) => Next::Later(inner.refreshes.pause(&key, &inner.clock)),
+            Look::Otherwise(next) => next,
+        }
+    }
+
+    async fn look(&self, cache: &Cache, key: &Key) -> Look {
+        let inner = &cache.inner;
+        let spec = self.loader.spec();
+        let stored = match inner.guarded.get(key, &mut inner.guarded.budget()).await {
+            Ok(Some(stored)) => stored,
+            Ok(None) => return Look::Otherwise(Next::Forget),
+            Err(_) => return Look::Otherwise(Next::Later(None)),
+        };
+        let mark = stored.mark();
+        let found = entries::read(self.shape, inner.functions.of(spec), stored);
+        let Some(found) = found.filter(|found| !found.life.is_expired()) else {
+            return Look::Otherwise(Next::Forget);
+        };
+        let (life, age) = (found.life, found.life.age());
+        let soft = life.soft().or(spec.refresh_after()).unwrap_or_default();
+        if age < soft {
+            let left = soft - age;
+            return Look::Otherwise(Next::Newer { age, left });
+        }
+        Look::Due(mark, life)
+    }
+}
+
+/// What an entry that was thought to be due turns out to be.
+enum Look {
+    Due(Mark, Life),
+    Otherwise(Next),
 }
 
 impl<A, S> Loader for Shaped<A, S>
@@ -185,6 +239,10 @@ where
             };
             Ok(Called { value, origin })
         })
+    }
+
+    fn refresh(&'static self, cache: Cache, key: Key, arguments: Arguments) -> Refreshing {
+        Box::pin(Self::refresh(self, cache, key, own(arguments)))
     }
 }
 

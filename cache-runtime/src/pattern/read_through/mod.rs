@@ -3,6 +3,7 @@
 //! A call is the one of cache-aside but for the body, which is handed what its caller does not have. The same body is run for a key that is read by its text, for
 //! one that is warmed up, and for one that is refreshed before it expires.
 
+pub(crate) mod ahead;
 mod by_key;
 mod loader;
 
