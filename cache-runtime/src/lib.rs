@@ -92,6 +92,7 @@ pub use pattern::write_behind::options::WriteBehind;
 pub use pattern::write_behind::report::{FlushReport, WriteBehindStats};
 pub use pattern::write_behind::writer::Write;
 pub use pattern::write_through::RowVersion;
+pub use registry::{Check, Finding, FindingKind, FunctionInfo, Place};
 pub use spec::{CodecKind, Consistency, Pattern, Queueing, Spec, Stampede, WhenFull, WriterSpec};
 
 /// The README's code, as tests.

@@ -21,6 +21,19 @@ pub enum Pattern {
     WriteBehind,
 }
 
+impl Pattern {
+    /// The name that `pattern = "…"` takes.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Aside => "aside",
+            Self::ReadThrough => "read-through",
+            Self::WriteThrough => "write-through",
+            Self::WriteBehind => "write-behind",
+        }
+    }
+}
+
 /// How far a cached function goes to keep an old value from being stored or served.
 ///
 /// What can still be stale in the worst case:

@@ -2,10 +2,11 @@
 
 use proc_macro2::{Literal, Span, TokenStream};
 use quote::quote_spanned;
+use syn::Type;
 
 use crate::function::{Function, plain};
 use crate::model::{
-    Cached, Invalidates, KeyModel, KeyPiece, Pattern, Queueing, Root, Stampede, Timing,
+    Cached, Invalidates, KeyModel, KeyPiece, Pattern, Queueing, Root, Stampede, Timing, Value,
 };
 
 /// The description by its name in the companion, if there is one.
@@ -63,7 +64,42 @@ fn entry(model: &Cached, function: &Function) -> TokenStream {
     let stores_nothing =
         matches!(&model.pattern, Pattern::WriteBehind(writer) if writer.value.is_none())
             .then(|| quote_spanned!(here=> .stores_nothing()));
-    quote_spanned!(here=> ::cache_runtime::private::CachedFunction::new(&SPEC) #value #stores_nothing)
+    let numbers = Some(numbers(model.key.pieces(), function))
+        .filter(|&numbers| numbers != 0)
+        .map(|numbers| quote_spanned!(here=> .numbers(#numbers)));
+    quote_spanned!(here=> ::cache_runtime::private::CachedFunction::new(&SPEC) #value #stores_nothing #numbers)
+}
+
+/// Which placeholders stand for integers, from the lowest bit on, as far as the types' names say so: their values are no words.
+fn numbers(pieces: &[KeyPiece], function: &Function) -> u64 {
+    let params = function.params();
+    let is_number = |value: &Value| match value.root {
+        Root::Param { index, .. } if value.fields.is_empty() => params
+            .iter()
+            .find(|param| param.index == index)
+            .is_some_and(|param| is_integer(&param.typed.ty, value.each_after.is_some())),
+        _ => false,
+    };
+    let placeholders = pieces
+        .iter()
+        .filter(|piece| !matches!(piece, KeyPiece::Text(_)));
+    placeholders
+        .take(64)
+        .enumerate()
+        .filter(|(_, piece)| matches!(piece, KeyPiece::Value(value) if is_number(value)))
+        .fold(0, |numbers, (place, _)| numbers | 1 << place)
+}
+
+/// Whether the type is one of integers, or a slice of them.
+fn is_integer(ty: &Type, of_elements: bool) -> bool {
+    const NAMES: [&str; 12] = [
+        "u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32", "i64", "i128", "isize",
+    ];
+    match super::behind_reference(ty) {
+        Type::Slice(slice) if of_elements => is_integer(&slice.elem, false),
+        Type::Path(path) if !of_elements => NAMES.iter().any(|name| path.path.is_ident(name)),
+        _ => false,
+    }
 }
 
 /// The type that holds what is stored.

@@ -58,8 +58,7 @@ impl<'k> KeyText<'k> {
         let inner = self.0.strip_prefix("%(")?.strip_suffix("%)")?;
         let mut elements = Vec::new();
         let (mut start, mut depth) = (0, 0_usize);
-        let mut marks = inner.match_indices('%').map(|(at, _)| at);
-        while let Some(at) = marks.next() {
+        for (at, _) in inner.match_indices('%') {
             match inner.as_bytes().get(at + 1)? {
                 b'(' => depth += 1,
                 b')' => depth = depth.checked_sub(1)?,

@@ -192,7 +192,7 @@ where
 {
     match reading.await {
         Answer::Due(output, refresh) => {
-            replace(refresh, body());
+            replace(*refresh, body());
             output
         }
         Answer::Load(load) => load.run(pin!(body())).await,
@@ -216,7 +216,7 @@ where
 {
     match reading.await {
         Answer::Due(output, refresh) => {
-            replace(refresh, body());
+            replace(*refresh, body());
             output
         }
         Answer::Late(limit) => late.output(limit),
@@ -228,7 +228,7 @@ where
     }
 }
 
-pub(super) fn replace<S, F>(refresh: Box<Refresh<S>>, body: F)
+pub(super) fn replace<S, F>(refresh: Refresh<S>, body: F)
 where
     S: Shape + Send + Sync + 'static,
     S::Output: Send,

@@ -17,21 +17,21 @@ pub enum GetError {
     /// No read-through loader of the program has a template that the key fits.
     NoLoader {
         /// The key.
-        key: Key,
+        key: String,
         /// What is close to it, as a sentence; empty if nothing is.
         hint: String,
     },
     /// The key fits several read-through loaders.
     Ambiguous {
         /// The key.
-        key: Key,
+        key: String,
         /// Their names and places.
         loaders: Vec<String>,
     },
     /// The loader has values of another type.
     OtherType {
         /// The key.
-        key: Key,
+        key: String,
         /// Its loader's name and place.
         loader: String,
         /// The type of its values.
@@ -180,7 +180,7 @@ impl Cache {
         let value = found.entry.loader.value();
         if value.id != TypeId::of::<T>() {
             return Err(GetError::OtherType {
-                key,
+                key: key.to_string(),
                 loader: found.entry.described(),
                 value: value.name,
                 asked: type_name::<T>(),
@@ -197,29 +197,31 @@ impl Cache {
 
 /// What a load by key came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(dead_code)]
 pub(crate) enum Loaded {
-    /// There was a value already, or somebody else has loaded it.
-    There,
-    /// It was loaded.
-    Loaded,
+    /// There was a value before, or somebody else has loaded it meanwhile.
+    Before,
+    /// This load.
+    Now,
     /// The loader says that there is none, or has said so before.
     Absent,
 }
 
+#[allow(dead_code)]
 /// Sees to it that the key has a value, as a call of its loader would.
 pub(crate) async fn load(cache: &Cache, key: &Key) -> Result<Loaded, GetError> {
     let called = find(key)?.call(cache, key.clone()).await?;
     Ok(match (called.value, called.origin) {
         (None, _) => Loaded::Absent,
-        (Some(_), Origin::There) => Loaded::There,
-        (Some(_), Origin::Loaded) => Loaded::Loaded,
+        (Some(_), Origin::There) => Loaded::Before,
+        (Some(_), Origin::Loaded) => Loaded::Now,
     })
 }
 
 /// A loader, and its arguments as the key says them.
-pub(crate) struct Found {
-    pub(crate) entry: &'static Entry,
-    pub(crate) arguments: Arguments,
+struct Found {
+    entry: &'static Entry,
+    arguments: Arguments,
 }
 
 impl Found {
@@ -231,13 +233,13 @@ impl Found {
 }
 
 /// The one loader that the key fits.
-pub(crate) fn find(key: &Key) -> Result<Found, GetError> {
+fn find(key: &Key) -> Result<Found, GetError> {
     let mut fitting = loaders()
         .iter()
         .filter_map(|entry| Some((entry, entry.arguments(key)?)));
     let Some((entry, arguments)) = fitting.next() else {
         return Err(GetError::NoLoader {
-            key: key.clone(),
+            key: key.to_string(),
             hint: hint(key),
         });
     };
@@ -249,7 +251,7 @@ pub(crate) fn find(key: &Key) -> Result<Found, GetError> {
     loaders.extend(others);
     loaders.sort_unstable();
     Err(GetError::Ambiguous {
-        key: key.clone(),
+        key: key.to_string(),
         loaders,
     })
 }

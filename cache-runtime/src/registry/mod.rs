@@ -3,16 +3,21 @@
 //! The macros enter each function when the program starts, before `main`. Nothing is entered later, so what is read here once stays true.
 
 mod build;
+mod check;
+mod functions;
 mod get;
 mod template;
-
-use std::fmt;
+mod value_name;
 
 use once_cell::sync::Lazy;
 
 pub(crate) use build::check;
+pub use check::{Check, Finding, FindingKind};
+pub use functions::{FunctionInfo, Place};
 pub use get::{GetError, LoadFailure};
-pub(crate) use get::{Loaded, find, load};
+// For warm-up.
+#[allow(unused_imports)]
+pub(crate) use get::{Loaded, load};
 pub(crate) use template::Template;
 
 use crate::key::Key;
@@ -26,6 +31,8 @@ pub struct CachedFunction {
     /// The name of the type that holds what is stored, of a function that is not generic.
     value: Option<fn() -> &'static str>,
     stores: bool,
+    /// Which placeholders stand for integers, from the lowest bit on.
+    numbers: u64,
 }
 
 impl CachedFunction {
@@ -36,6 +43,7 @@ impl CachedFunction {
             spec,
             value: None,
             stores: true,
+            numbers: 0,
         }
     }
 
@@ -43,6 +51,13 @@ impl CachedFunction {
     #[must_use]
     pub const fn value(mut self, name: fn() -> &'static str) -> Self {
         self.value = Some(name);
+        self
+    }
+
+    /// Says which placeholders of the template stand for integers, from the lowest bit on.
+    #[must_use]
+    pub const fn numbers(mut self, numbers: u64) -> Self {
+        self.numbers = numbers;
         self
     }
 
@@ -118,28 +133,4 @@ pub(crate) fn loader_of(spec: &'static Spec) -> Option<&'static Entry> {
 fn functions() -> impl Iterator<Item = (&'static Spec, Template)> {
     let all = inventory::iter::<CachedFunction>();
     all.map(|function| (function.spec, Template::parse(function.spec.template())))
-}
-
-/// A function's name and where it is written.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Place {
-    file: &'static str,
-    line: u32,
-    name: &'static str,
-}
-
-impl Place {
-    pub(crate) fn of(spec: &Spec) -> Self {
-        Self {
-            file: spec.file(),
-            line: spec.line(),
-            name: spec.name(),
-        }
-    }
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` ({}:{})", self.name, self.file, self.line)
-    }
 }

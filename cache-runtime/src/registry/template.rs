@@ -8,25 +8,50 @@ use crate::key::KeyText;
 const SEPARATORS: [char; 3] = [':', '<', '*'];
 
 /// A template, with its placeholders by their places only: their names are those of one function's arguments.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone)]
 pub(crate) struct Template(Vec<Piece>);
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone)]
 enum Piece {
     Text(String),
-    Value,
+    Value(Kind),
+}
+
+/// What is known of the values of a placeholder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Any,
+    /// Integers.
+    Number,
 }
 
 /// A piece of one character, or a value of at least one.
 #[derive(Clone, Copy)]
 enum Symbol {
     Char(char),
-    Value,
+    Value(Kind),
+}
+
+/// Those are one that have the same text and placeholders in the same places.
+impl PartialEq for Template {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.len() == other.0.len()
+            && self.0.iter().zip(&other.0).all(|pair| match pair {
+                (Piece::Text(a), Piece::Text(b)) => a == b,
+                (Piece::Value(_), Piece::Value(_)) => true,
+                _ => false,
+            })
+    }
 }
 
 impl Template {
     /// Takes a template apart that a macro has checked.
     pub(crate) fn parse(source: &str) -> Self {
+        Self::with_numbers(source, 0)
+    }
+
+    /// The same; each bit of `numbers` says of one placeholder, from the lowest on, that it stands for integers.
+    pub(crate) fn with_numbers(source: &str, mut numbers: u64) -> Self {
         let mut template = Self(Vec::new());
         let mut rest = source;
         while let Some((before, after)) = rest.split_once('<') {
@@ -35,7 +60,12 @@ impl Template {
                 template.push("<");
                 rest = after;
             } else {
-                template.0.push(Piece::Value);
+                let kind = match numbers & 1 {
+                    0 => Kind::Any,
+                    _ => Kind::Number,
+                };
+                numbers >>= 1;
+                template.0.push(Piece::Value(kind));
                 rest = after.split_once('>').map_or("", |(_, after)| after);
             }
         }
@@ -59,7 +89,7 @@ impl Template {
         while let Some(piece) = pieces.next() {
             match piece {
                 Piece::Text(text) => rest = rest.strip_prefix(text.as_str())?,
-                Piece::Value => {
+                Piece::Value(_) => {
                     let length = match pieces.peek() {
                         Some(Piece::Text(text)) => before(rest, text)?,
                         _ => rest.len(),
@@ -109,7 +139,7 @@ impl Template {
             for (at, &c) in key.iter().enumerate() {
                 let changed = row[at] + usize::from(!meet(symbol, Symbol::Char(c)));
                 let mut least = changed.min(row[at + 1] + 1).min(next[at] + 1);
-                if matches!(symbol, Symbol::Value) && is_of_value(c) {
+                if matches!(symbol, Symbol::Value(_)) && is_of_value(c) {
                     least = least.min(next[at]);
                 }
                 next.push(least);
@@ -128,12 +158,21 @@ impl Template {
             .count()
     }
 
+    /// A text like its keys, to be compared with other templates.
+    pub(crate) fn example(&self) -> String {
+        let pieces = self.0.iter().map(|piece| match piece {
+            Piece::Text(text) => text.as_str(),
+            Piece::Value(_) => "0",
+        });
+        pieces.collect()
+    }
+
     fn symbols(&self) -> Vec<Symbol> {
         let mut symbols = Vec::new();
         for piece in &self.0 {
             match piece {
                 Piece::Text(text) => symbols.extend(text.chars().map(Symbol::Char)),
-                Piece::Value => symbols.push(Symbol::Value),
+                Piece::Value(kind) => symbols.push(Symbol::Value(*kind)),
             }
         }
         symbols
@@ -159,13 +198,13 @@ fn is_end(symbols: &[Symbol], (at, begun): Place) -> bool {
 /// What can be read at a place, and the place after it.
 fn moves(symbols: &[Symbol], (at, begun): Place) -> Vec<(Symbol, Place)> {
     let mut moves = Vec::new();
-    if begun {
+    if begun && let Some(&value) = symbols.get(at) {
         // The value goes on, or was all.
-        moves.push((Symbol::Value, (at, true)));
+        moves.push((value, (at, true)));
     }
     let at = at + usize::from(begun);
     match symbols.get(at) {
-        Some(Symbol::Value) => moves.push((Symbol::Value, (at, true))),
+        Some(&value @ Symbol::Value(_)) => moves.push((value, (at, true))),
         Some(&char) => moves.push((char, (at + 1, false))),
         None => {}
     }
@@ -175,8 +214,13 @@ fn moves(symbols: &[Symbol], (at, begun): Place) -> Vec<(Symbol, Place)> {
 fn meet(one: Symbol, other: Symbol) -> bool {
     match (one, other) {
         (Symbol::Char(a), Symbol::Char(b)) => a == b,
-        (Symbol::Char(c), Symbol::Value) | (Symbol::Value, Symbol::Char(c)) => is_of_value(c),
-        (Symbol::Value, Symbol::Value) => true,
+        (Symbol::Char(c), Symbol::Value(kind)) | (Symbol::Value(kind), Symbol::Char(c)) => {
+            match kind {
+                Kind::Any => is_of_value(c),
+                Kind::Number => c.is_ascii_digit() || c == '-',
+            }
+        }
+        (Symbol::Value(_), Symbol::Value(_)) => true,
     }
 }
 
@@ -241,6 +285,18 @@ mod tests {
         assert!(!overlap("a:<x>-b", "a:<x>-c"));
         assert!(!overlap("a:<x>", "a:"));
         assert!(!overlap("a:<x>", "a:*"));
+    }
+
+    #[test]
+    fn integers_overlap_with_no_other_text() {
+        let number = Template::with_numbers("user:<id>", 1);
+        assert!(!number.overlaps(&Template::parse("user:all")));
+        assert!(number.overlaps(&Template::parse("user:007")));
+        assert!(number.overlaps(&Template::parse("user:<name>")));
+        assert_eq!(number, Template::parse("user:<name>"));
+        let second = Template::with_numbers("<a>:<b>", 2);
+        assert!(second.overlaps(&Template::parse("x:1")));
+        assert!(!second.overlaps(&Template::parse("1:x")));
     }
 
     #[test]

@@ -126,7 +126,7 @@ where
             Answer::Hit(hit) => Ok((hit.output(), Origin::There)),
             Answer::Ready(output) => Ok((output, Origin::There)),
             Answer::Due(output, refresh) => {
-                replace(refresh, self.loader.start(&cache, arguments));
+                replace(*refresh, self.loader.start(&cache, arguments));
                 Ok((output, Origin::There))
             }
             Answer::Late(limit) => Err(Error::Timeout(limit)),

@@ -23,8 +23,15 @@ pub struct ReadThrough<A: 'static, R: 'static> {
     spec: &'static Spec,
     arguments: fn(&Values<'_>) -> Option<A>,
     body: fn(Contexts, A) -> Body<R>,
-    /// Of a loader with contexts: what it needs, and what it returns where that is not there.
-    contexts: Option<(Needs, fn(Error) -> R)>,
+    /// Of a loader with contexts.
+    contexts: Option<HandedIn<R>>,
+}
+
+/// What a body is handed in.
+struct HandedIn<R> {
+    needs: Needs,
+    /// What a call returns where something of it is not there.
+    lacking: fn(Error) -> R,
 }
 
 // No bounds: what is asked of the types is asked once, where they stand.
@@ -47,7 +54,7 @@ impl<A, R> ReadThrough<A, R> {
     /// Sets what the body is handed in: `needs` tells the type of a context that is missing, `lacking` what a call returns then.
     #[must_use]
     pub const fn contexts(mut self, needs: Needs, lacking: fn(Error) -> R) -> Self {
-        self.contexts = Some((needs, lacking));
+        self.contexts = Some(HandedIn { needs, lacking });
         self
     }
 
@@ -58,7 +65,8 @@ impl<A, R> ReadThrough<A, R> {
     }
 
     pub(super) fn missing(&self, contexts: &Contexts) -> Option<&'static str> {
-        self.contexts.and_then(|(needs, _)| needs(contexts))
+        let handed_in = self.contexts.as_ref()?;
+        (handed_in.needs)(contexts)
     }
 
     pub(super) fn parse(&self, values: &[KeyText<'_>]) -> Option<A> {
@@ -71,7 +79,7 @@ impl<A, R> ReadThrough<A, R> {
         R: Send,
     {
         let contexts = &cache.inner.contexts;
-        if let Some((needs, lacking)) = self.contexts
+        if let Some(HandedIn { needs, lacking }) = &self.contexts
             && let Some(context) = needs(contexts)
         {
             let function = self.spec.name();

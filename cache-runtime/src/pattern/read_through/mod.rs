@@ -38,7 +38,7 @@ where
     match reading.await {
         Answer::Due(output, refresh) => {
             let body = loader.start(refresh.cache(), arguments());
-            replace(refresh, body);
+            replace(*refresh, body);
             output
         }
         Answer::Load(load) => {
