@@ -19,6 +19,11 @@ async fn load_page(id: u64) -> Arc<u64> {
     Arc::new(id)
 }
 
+#[cached(pattern = "read-through", key = "row:<id>", ttl = 60)]
+async fn load_row(id: u64) -> u64 {
+    id
+}
+
 fn load(key: Key) -> impl Future<Output = Arc<u64>> {
     load_page(key["page:".len()..].parse().unwrap())
 }
@@ -303,6 +308,37 @@ async fn a_replay_warms_another_cache_and_tells_its_hit_ratio() {
     );
     assert!((report.hit_ratio() - 0.8).abs() < 1e-9);
     assert_eq!(new.stats().function(load_page::SPEC).loads, 40);
+}
+
+#[tokio::test]
+async fn keys_of_read_through_loaders_are_replayed_by_themselves() {
+    let folder = Folder::new();
+    let old = recording(Recorder::to_file(folder.log()).one_in(1)).await;
+    old.scope(async {
+        for id in [1, 2, 1] {
+            load_row(id).await;
+        }
+        load_page(1).await;
+    })
+    .await;
+    old.recording().unwrap().close().await.unwrap();
+    let new = in_memory().await;
+    let log = AccessLog::open(folder.log()).await.unwrap();
+    let report = replay(log)
+        .against(&new)
+        .speed(Speed::Times(1000.0))
+        .run()
+        .await;
+    assert_eq!(
+        (report.loaded, report.already_there, report.failed),
+        (2, 1, 1),
+        "{report}"
+    );
+    let said = report.errors[0].to_string();
+    assert!(
+        said.contains("page:1") && said.contains("read-through"),
+        "{said}"
+    );
 }
 
 #[cached(key = "page:<id>", ttl = 60)]

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use cache_runtime::backend::Memory;
 use cache_runtime::testing::{Fault, Faulty};
-use cache_runtime::warm::WarmEnd;
-use cache_runtime::{Cache, Error, ManualClock, cached, carry};
+use cache_runtime::warm::{HotKeys, WarmEnd};
+use cache_runtime::{Cache, Error, ManualClock, cached};
 use tests::{Gate, idle, in_memory, on_each_backend, once_begun, within};
 
 /// A database that knows how many ask it at once.
@@ -16,7 +16,6 @@ use tests::{Gate, idle, in_memory, on_each_backend, once_begun, within};
 struct Db {
     now: AtomicUsize,
     most: AtomicUsize,
-    asked: AtomicUsize,
 }
 
 impl Db {
@@ -27,7 +26,6 @@ impl Db {
                 self.0.fetch_sub(1, Ordering::SeqCst);
             }
         }
-        self.asked.fetch_add(1, Ordering::SeqCst);
         let now = self.now.fetch_add(1, Ordering::SeqCst) + 1;
         let _leave = Leave(&self.now);
         self.most.fetch_max(now, Ordering::SeqCst);
@@ -221,28 +219,30 @@ async fn load_gated(gate: Gate, id: u64) -> u64 {
     id
 }
 
+/// Of this process, whose load is joined, and of another, whose lease is waited for.
 #[tokio::test]
 async fn a_load_of_another_caller_counts_as_loaded() {
-    on_each_backend(async |cache| {
+    let store = Arc::new(Memory::new());
+    let built = async || {
+        Cache::builder()
+            .backend(store.clone())
+            .build()
+            .await
+            .unwrap()
+    };
+    let (here, there) = (built().await, built().await);
+    for caller in [here.clone(), there] {
         let gate = Gate::new();
-        let caller = tokio::spawn(carry(load_gated(gate.clone(), 1)));
+        let call = tokio::spawn(caller.scope(load_gated(gate.clone(), 1)));
         gate.arrived(1).await;
-        let warm_up = cache
-            .warm()
-            .arguments([1], |id| load_gated(gate.clone(), id))
-            .run();
-        let report = once_begun(warm_up, || {
-            tokio::spawn({
-                let gate = gate.clone();
-                async move { gate.open() }
-            });
-        })
-        .await;
+        let load = |id| load_gated(gate.clone(), id);
+        let warm_up = here.warm().arguments([1], load).run();
+        let report = within(once_begun(warm_up, || gate.open())).await;
         assert_eq!((report.loaded, report.already_there), (1, 0));
         assert_eq!(gate.count(), 1);
-        caller.await.unwrap();
-    })
-    .await;
+        call.await.unwrap();
+        caller.scope(load_gated::invalidate(1)).await.unwrap();
+    }
 }
 
 /// What a loader calls in turn is not what its item is about.
@@ -478,4 +478,67 @@ async fn an_empty_list_is_no_error() {
             report.elapsed.as_secs_f64()
         )
     );
+}
+
+#[cached(pattern = "read-through", key = "item:<id>", ttl = 60)]
+async fn load_item(id: u64) -> Result<Option<u64>, String> {
+    match id {
+        13 => Err("a bad row".to_owned()),
+        14 => panic!("a bad loader"),
+        _ => Ok((id < 100).then_some(id)),
+    }
+}
+
+#[tokio::test]
+async fn keys_are_loaded_by_the_loaders_that_they_fit() {
+    let cache = in_memory().await;
+    cache.scope(load_item(1)).await.unwrap();
+    let keys = [
+        "item:1", "item:2", "item:3", "item:500", "item:13", "item:14", "itm:4", "item:x",
+    ];
+    let report = cache.warm().keys(keys).concurrency(1).run().await;
+    let counted = (
+        report.loaded,
+        report.already_there,
+        report.absent,
+        report.failed,
+    );
+    assert_eq!(counted, (2, 1, 1, 4), "{report:?}");
+    let said: Vec<_> = report.errors.iter().map(ToString::to_string).collect();
+    assert_eq!(said[0], "key `item:13`: `load_item` failed: a bad row");
+    assert_eq!(said[1], "key `item:14`: panicked: a bad loader");
+    assert!(
+        said[2].starts_with("key `itm:4`: ") && said[2].contains("item:<id>"),
+        "{said:?}"
+    );
+    assert!(said[3].starts_with("key `item:x`: "), "{said:?}");
+}
+
+#[tokio::test]
+async fn the_hottest_keys_of_before_are_warmed_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("hot.keys");
+    let built = async || {
+        let hot_keys = HotKeys::new(1000).one_in(1);
+        let builder = Cache::builder().track_hot_keys(hot_keys);
+        builder.build().await.unwrap()
+    };
+    let before = built().await;
+    before
+        .scope(async {
+            for id in (20..60).chain(30..40) {
+                load_item(id).await.unwrap();
+            }
+        })
+        .await;
+    before.save_hot_keys(&file).await.unwrap();
+    let after = built().await;
+    after.load_hot_keys(&file).await.unwrap();
+    let report = after.warm().hottest(10).keys(["item:20"]).run().await;
+    assert_eq!((report.loaded, report.failed), (11, 0), "{report}");
+    for id in (30..40).chain([20]) {
+        after.scope(load_item(id)).await.unwrap();
+    }
+    let stats = after.stats().function(load_item::SPEC);
+    assert_eq!((stats.loads, stats.hits), (11, 11));
 }

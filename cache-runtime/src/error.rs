@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
+pub use crate::registry::{GetError, LoadFailure};
 use crate::warm::FileError;
 
 /// An error of the cache itself.
@@ -36,6 +37,15 @@ pub enum Error {
     ShutDown,
     /// A file of a warm-up could not be read or written.
     File(FileError),
+    /// A read-through loader had to run, and the cache it ran on has no value for an argument marked `#[context]`.
+    MissingContext {
+        /// The loader's name.
+        function: &'static str,
+        /// The type of the context.
+        context: &'static str,
+    },
+    /// [`Cache::get`](crate::Cache::get) has no value to return.
+    Get(Box<GetError>),
 }
 
 impl fmt::Display for Error {
@@ -60,6 +70,11 @@ impl fmt::Display for Error {
             ),
             Self::ShutDown => f.write_str("write refused, as the cache has been shut down"),
             Self::File(error) => error.fmt(f),
+            Self::MissingContext { function, context } => write!(
+                f,
+                "`{function}` needs `{context}` to load, and this cache was not given it: use `Cache::builder().provide(…)`"
+            ),
+            Self::Get(error) => error.fmt(f),
         }
     }
 }
@@ -74,7 +89,12 @@ impl std::error::Error for Error {
             Self::Config(error) => Some(error),
             Self::Codec(error) => Some(error),
             Self::File(error) => Some(error),
-            Self::AlreadyInstalled | Self::Timeout(_) | Self::LogFull(_) | Self::ShutDown => None,
+            Self::Get(error) => error.source(),
+            Self::AlreadyInstalled
+            | Self::Timeout(_)
+            | Self::LogFull(_)
+            | Self::ShutDown
+            | Self::MissingContext { .. } => None,
         }
     }
 }
@@ -100,6 +120,15 @@ impl From<ConfigError> for Error {
 impl From<CodecError> for Error {
     fn from(error: CodecError) -> Self {
         Self::Codec(error)
+    }
+}
+
+impl From<GetError> for Error {
+    fn from(error: GetError) -> Self {
+        match error {
+            GetError::Cache(error) => error,
+            error => Self::Get(Box::new(error)),
+        }
     }
 }
 

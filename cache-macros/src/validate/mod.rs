@@ -5,9 +5,12 @@
 mod arguments;
 mod background;
 mod batch;
+mod handed_in;
 mod invalidates;
+mod kept;
 mod names;
 mod numbers;
+mod read_through;
 mod signature;
 #[cfg(test)]
 mod tests;
@@ -47,7 +50,7 @@ pub(crate) fn cached(
     let cache = given
         .get("cache")
         .and_then(|arg| values::expression(arg, errors));
-    let timing = timing::timing(&given, errors);
+    let timing = timing::timing(&given, name, errors);
     let consistency = values::consistency(given.get("consistency"), errors);
     let pattern = match name {
         PatternName::Aside => {
@@ -57,6 +60,10 @@ pub(crate) fn cached(
                 background::check(&timing, function, errors);
             }
             Pattern::Aside
+        }
+        PatternName::ReadThrough => {
+            read_through::check(&given, key.as_ref(), function, errors);
+            Pattern::ReadThrough
         }
         PatternName::WriteThrough => {
             Pattern::WriteThrough(write_through::writer(&given, consistency, function, errors))
@@ -103,6 +110,7 @@ fn key(
 ) -> Option<KeyModel> {
     let reader = match pattern {
         PatternName::Aside => Reader::Loader,
+        PatternName::ReadThrough => Reader::ReadThrough,
         PatternName::WriteThrough if given.get("version").is_some() => Reader::Versioned,
         PatternName::WriteThrough => Reader::WriteThrough,
         PatternName::WriteBehind => Reader::WriteBehind,
@@ -111,10 +119,12 @@ fn key(
     let skipped = given.get("skip").map(|arg| skipped(arg, &names, errors));
     let Some(key) = given.get("key") else {
         if let (Some(arg), true) = (given.get("pattern"), pattern != PatternName::Aside) {
-            errors.on(
-                arg.value_tokens(),
-                "a writer needs the `key` that its readers use, as in `key = \"user:<id>\"`: a default key is shared with nobody",
-            );
+            let why = if pattern == PatternName::ReadThrough {
+                "a read-through loader needs a `key`, as in `key = \"user:<id>\"`: by it the cache finds the loader, and its arguments"
+            } else {
+                "a writer needs the `key` that its readers use, as in `key = \"user:<id>\"`: a default key is shared with nobody"
+            };
+            errors.on(arg.value_tokens(), why);
             return None;
         }
         return Some(KeyModel::Default {

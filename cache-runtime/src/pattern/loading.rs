@@ -13,6 +13,7 @@ use crate::key::Key;
 use crate::observe::Count;
 use crate::pattern::aside::{Asked, Call};
 use crate::pattern::entries::{self, CacheValue, Found};
+use crate::pattern::read_through::ahead;
 use crate::race;
 use crate::shape::{Outcome, Shape};
 use crate::spec::{Consistency, Spec};
@@ -224,11 +225,16 @@ where
         let entry = stale::life_of(self.spec, inner, self.shape, value, load_time).and_then(
             |(life, keep)| {
                 let stored = entries::write(self.shape, inner, function, value, life)?;
-                Some((stored, keep))
+                Some((life, stored, keep))
             },
         );
         match entry {
-            Some((stored, keep)) => fill(inner, self.spec, &self.key, lease, stored, keep).await,
+            Some((life, stored, keep)) => {
+                let filled = fill(inner, self.spec, &self.key, lease, stored, keep).await;
+                if filled && self.spec.refreshes_ahead() {
+                    ahead::watch(&self.cache, self.spec, &self.key, &life);
+                }
+            }
             None if self.replaces => {
                 cache::saw(Sight::NotStored);
                 lease.ended();
@@ -264,6 +270,7 @@ impl Held {
     }
 }
 
+/// Whether it was stored.
 async fn fill(
     inner: &Inner,
     spec: &'static Spec,
@@ -271,7 +278,7 @@ async fn fill(
     lease: GrantedLease,
     stored: Stored,
     keep: Duration,
-) {
+) -> bool {
     let function = inner.functions.of(spec);
     let answer = match spec.consistency_level() {
         Consistency::Eventual => inner.guarded.put(key, stored, keep).await,
@@ -286,11 +293,13 @@ async fn fill(
                 function.counters.one(Count::RejectedFills);
                 cache::saw(Sight::NotStored);
             }
+            stored
         }
         Err(error) => {
             function.counters.one(Count::Errors);
             cache::saw(Sight::NotStored);
             tracing::debug!(function = spec.name(), %key, %error, "result not stored");
+            false
         }
     }
 }

@@ -94,13 +94,13 @@ impl Keys {
 impl sealed::Sealed for Keys {}
 
 impl Items for Keys {
-    type Work = ByKey;
+    type Work = Judged<ByKey>;
 
-    fn next(&mut self, cache: &Cache) -> Option<Item<ByKey>> {
+    fn next(&mut self, cache: &Cache) -> Option<Item<Judged<ByKey>>> {
         let key = self.0.next()?;
         Some(Item {
             due: Duration::ZERO,
-            work: by_key::load(cache, &key),
+            work: by_key(cache, &key),
             label: Label::Key(key),
         })
     }
@@ -108,6 +108,11 @@ impl Items for Keys {
     fn left(&self) -> (u64, bool) {
         (self.0.len() as u64, true)
     }
+}
+
+/// The call of the loader that the key fits.
+pub(super) fn by_key(cache: &Cache, key: &Key) -> Judged<ByKey> {
+    Judged::new(by_key::load(cache, key), |loaded| loaded)
 }
 
 /// Arguments, each handed to a function.

@@ -8,8 +8,8 @@ use super::log::{AccessLog, Accesses};
 use crate::cache::Cache;
 use crate::key::Key;
 use crate::warm::WarmUp;
-use crate::warm::by_key::{self, ByKey};
-use crate::warm::items::{Item, Items, Judged, Label, sealed};
+use crate::warm::by_key::ByKey;
+use crate::warm::items::{Item, Items, Judged, Label, by_key, sealed};
 
 /// Begins to replay a log: say on what cache.
 ///
@@ -110,13 +110,13 @@ impl WarmUp<Shadow> {
 impl sealed::Sealed for Shadow {}
 
 impl Items for Shadow {
-    type Work = ByKey;
+    type Work = Judged<ByKey>;
 
-    fn next(&mut self, cache: &Cache) -> Option<Item<ByKey>> {
+    fn next(&mut self, cache: &Cache) -> Option<Item<Judged<ByKey>>> {
         let (due, key) = self.access()?;
         Some(Item {
             due,
-            work: by_key::load(cache, &key),
+            work: by_key(cache, &key),
             label: Label::Key(key),
         })
     }
