@@ -10,6 +10,8 @@ use crate::entry::checksum::step;
 pub(crate) enum Purpose {
     /// Which keys' accesses are recorded.
     Sampling = 0x7361_6d70_6c69_6e67,
+    /// Which keys a roll-out has moved.
+    Routing = 0x0072_6f75_7469_6e67,
 }
 
 impl Key {
