@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use tokio::runtime::Handle;
+
 use super::permit::{self, Permit};
 use super::plan::Plan;
 use super::sides::{Sides, Tally};
@@ -147,14 +149,18 @@ impl Rollout {
                 LeaseMode::IfStill(found.mark())
             });
             let before = found.as_ref().and_then(Permit::read);
-            let token = Token::fresh();
             // As long as the new backend is being emptied. Whoever takes the permit away ends this too.
             let ttl = EMPTIED + ASKED + sides.settle;
-            match in_time(ASKED, sides.old.lease(permit::key(), token, ttl, mode)).await? {
-                Lease::Granted => return self.give(before, share, token).await,
+            let making = Making::new(sides);
+            let asked = sides.old.lease(permit::key(), making.token, ttl, mode);
+            match in_time(ASKED, asked).await? {
+                Lease::Granted => return self.give(before, share, making).await,
                 // Changed in between.
-                Lease::Hit(_) => {}
-                Lease::Busy(_) | Lease::Bypass(_) => break,
+                Lease::Hit(_) => making.over(),
+                Lease::Busy(_) | Lease::Bypass(_) => {
+                    making.over();
+                    break;
+                }
             }
         }
         Err(RolloutError::Contested)
@@ -165,22 +171,23 @@ impl Rollout {
         &self,
         before: Option<Permit>,
         share: f64,
-        token: Token,
+        making: Making,
     ) -> Result<(), RolloutError> {
         let sides = &self.0;
         let permit = match before {
             Some(before) => Permit { share, ..before },
-            None => match self.empty().await {
-                Ok(()) => Permit::new(share),
-                Err(error) => {
-                    let _ = in_time(ASKED, sides.old.release(permit::key(), token)).await;
-                    return Err(error.into());
-                }
-            },
+            None => {
+                self.empty().await?;
+                Permit::new(share)
+            }
         };
         let stored = permit.store(sides.old.format());
-        let given = sides.old.fill(permit::key(), token, stored, permit::KEPT);
-        if !in_time(ASKED, given).await? {
+        let given = sides
+            .old
+            .fill(permit::key(), making.token, stored, permit::KEPT);
+        let given = in_time(ASKED, given).await?;
+        making.over();
+        if !given {
             return Err(RolloutError::Contested);
         }
         if before.is_none() {
@@ -196,6 +203,8 @@ impl Rollout {
 
     /// Empties the new backend, and waits until every write that it was not told of has said so.
     async fn empty(&self) -> Result<(), BackendError> {
+        // One that does not answer is found out sooner than by that.
+        in_time(ASKED, self.0.new.ping()).await?;
         in_time(EMPTIED, self.0.new.clear()).await?;
         tokio::time::sleep(self.0.settle).await;
         Ok(())
@@ -226,6 +235,42 @@ impl Rollout {
     /// Grows by steps, each of them checked before the next.
     pub fn plan(&self) -> Plan {
         Plan::new(self.clone())
+    }
+}
+
+/// A permit that is being made, by the lease of its entry. Dropped on the way, it gives the lease back, so that another may be made.
+struct Making {
+    sides: Arc<Sides>,
+    token: Token,
+    under_way: bool,
+}
+
+impl Making {
+    fn new(sides: &Arc<Sides>) -> Self {
+        Self {
+            sides: sides.clone(),
+            token: Token::fresh(),
+            under_way: true,
+        }
+    }
+
+    fn over(mut self) {
+        self.under_way = false;
+    }
+}
+
+impl Drop for Making {
+    fn drop(&mut self) {
+        if !self.under_way {
+            return;
+        }
+        if let Ok(runtime) = Handle::try_current() {
+            let (sides, token) = (self.sides.clone(), self.token);
+            runtime.spawn(async move {
+                // At worst it ends by its expiry.
+                let _ = in_time(ASKED, sides.old.release(permit::key(), token)).await;
+            });
+        }
     }
 }
 

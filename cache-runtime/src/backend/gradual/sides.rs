@@ -21,9 +21,11 @@ use crate::race;
 /// So many operations in a row that the new backend fails end the roll-out.
 const FAILURES: u32 = 3;
 /// After that it is left alone for so long.
-const REST: Duration = Duration::from_secs(1);
+const REST: Duration = Duration::from_millis(250);
 /// How often a process that changes nothing itself looks for the permit.
 const LOOKED_FOR: Duration = Duration::from_millis(250);
+/// How long it waits for the answer.
+const ANSWERED: Duration = Duration::from_secs(1);
 
 /// Which keys never move.
 pub(super) type Stays = Box<dyn Fn(&Key) -> bool + Send + Sync>;
@@ -114,7 +116,7 @@ impl Sides {
         runtime.spawn(async move {
             while let Some(sides) = weak.upgrade() {
                 let looked = sides.old.get(permit::key());
-                if let Ok(Ok(found)) = tokio::time::timeout(REST, looked).await {
+                if let Ok(Ok(found)) = tokio::time::timeout(ANSWERED, looked).await {
                     sides.route.learn(found.as_ref().and_then(Permit::read));
                 }
                 drop(sides);
