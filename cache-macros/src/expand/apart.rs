@@ -37,12 +37,19 @@ impl<'f> Apart<'f> {
         }
     }
 
-    /// The user's function as it was, as an associated function.
-    pub(super) fn body(&self) -> TokenStream {
+    /// The user's function as it was, as an associated function. An argument in the key has a use even if the body has none for it.
+    pub(super) fn body(&self, is_in_key: impl Fn(&Param<'_>) -> bool) -> TokenStream {
         let here = Span::mixed_site();
         let owner = owner(here);
         let attrs = self.function.attrs.iter().filter(|attr| !is_of_call(attr));
-        let sig = unmarked(&self.function.sig);
+        let mut sig = unmarked(&self.function.sig);
+        for param in self.params.iter().filter(|param| is_in_key(param)) {
+            if let Some(FnArg::Typed(typed)) = sig.inputs.iter_mut().nth(param.index) {
+                typed
+                    .attrs
+                    .push(syn::parse_quote_spanned!(here=> #[allow(unused_variables)]));
+            }
+        }
         let body = self.function.whole_body();
         quote_spanned! {here=>
             struct #owner;

@@ -15,7 +15,8 @@ use crate::model::{Cached, KeyPiece, Root};
 /// The function. All of the loader is inside of it: nothing is seen from outside.
 pub(super) fn loader(model: &Cached, function: &Function) -> TokenStream {
     let through = Through(Apart::of(function));
-    let body = through.0.body();
+    // All that is not handed in is in the key.
+    let body = through.0.body(|param| param.handed_in().is_none());
     let registered = through.registered(model);
     let call = through.call(model);
     let statements = quote_spanned!(Span::mixed_site()=> #body #registered #call);

@@ -15,7 +15,7 @@ use crate::model::{Argument, Cached, Merge, WriteBehind};
 /// The function. All of the writer is inside of it: nothing is seen from outside.
 pub(super) fn writer(model: &Cached, writer: &WriteBehind, function: &Function) -> TokenStream {
     let behind = Behind(Apart::of(function));
-    let body = behind.0.body();
+    let body = behind.0.body(|_| false);
     let registered = behind.registered(model, writer);
     let call = behind.call(model);
     let statements = quote_spanned!(Span::mixed_site()=> #body #registered #call);

@@ -222,7 +222,7 @@ where
         Box::pin(async move {
             let contexts = cache.inner.contexts.clone();
             let called = Self::call(self, cache, key, arguments).await;
-            let (output, origin) = called.map_err(GetError::Cache)?;
+            let (output, origin) = called.map_err(GetError::OfCache)?;
             let value: Option<Box<dyn Any + Send>> = match self.shape.open(output) {
                 Outcome::Value(value) => Some(Box::new(value)),
                 Outcome::Absent => None,
@@ -231,7 +231,7 @@ where
                     // The loader's own error says so too, but in a form that only the loader knows.
                     return Err(match self.missing(&contexts) {
                         Some(context) => {
-                            GetError::Cache(Error::MissingContext { function, context })
+                            GetError::OfCache(Error::MissingContext { function, context })
                         }
                         None => GetError::Failed(LoadFailure::new(function, error)),
                     });
