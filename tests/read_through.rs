@@ -177,6 +177,19 @@ async fn slow(#[context] db: &Db, id: u64) -> Result<u64, DbError> {
     Ok(id)
 }
 
+/// Tags of an argument, and of the result.
+#[cached(
+    pattern = "read-through",
+    key = "tagged:<org>:<id>",
+    ttl = 300,
+    tags = ["org:<org>", "name:<org>:<return.name>"]
+)]
+async fn tagged(#[context] db: &Db, org: &str, id: u64) -> Result<User, DbError> {
+    db.query().await;
+    let name = format!("{org} {id}");
+    Ok(User { id, name })
+}
+
 fn builder(db: &Db) -> CacheBuilder {
     Cache::builder().provide(db.clone()).provide(Greeting("Hi"))
 }
@@ -403,6 +416,29 @@ async fn an_invalidation_is_seen_by_its_key_and_a_late_load_is_not_stored() {
     within(load).await.unwrap().unwrap();
     cache.get::<User>("user:1").await.unwrap();
     assert_eq!(db.queries(), 2);
+}
+
+#[tokio::test]
+async fn a_tag_reaches_what_was_loaded_by_key() {
+    #[invalidates(tags("org:<org>"))]
+    async fn change_org(org: &str) {}
+    on_both(async |cache, db| {
+        let queries = async |key: &str| {
+            cache.get::<User>(key).await.unwrap();
+            db.queries()
+        };
+        assert_eq!(queries("tagged:a:1").await, 1);
+        assert_eq!(queries("tagged:b:1").await, 2);
+        cache.scope(change_org("a")).await;
+        assert_eq!(queries("tagged:b:1").await, 2);
+        assert_eq!(queries("tagged:a:1").await, 3);
+        let call = cache.scope(tagged("a", 1)).await.unwrap();
+        assert_eq!((call.name.as_str(), db.queries()), ("a 1", 3));
+        cache.invalidate_tag("name:a:a 1").await.unwrap();
+        assert_eq!(queries("tagged:a:1").await, 4);
+        assert_eq!(queries("tagged:a:1").await, 4);
+    })
+    .await;
 }
 
 #[tokio::test]

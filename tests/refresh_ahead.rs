@@ -97,6 +97,17 @@ async fn none(#[context] db: &Db, id: u64) -> Result<Option<u64>, DbError> {
     db.query().await.map(|_| None)
 }
 
+#[cached(
+    pattern = "read-through",
+    key = "tagged:<id>",
+    ttl = 300,
+    refresh_after = "200s",
+    tags = ["of:<id>"]
+)]
+async fn tagged(#[context] db: &Db, id: u64) -> Result<u64, DbError> {
+    db.query().await
+}
+
 #[invalidates("value:<id>")]
 async fn change(id: u64) {}
 
@@ -202,6 +213,28 @@ async fn what_is_invalidated_is_not_loaded_until_it_is_asked_for() {
     clock.advance(SOFT);
     settle().await;
     assert_eq!(db.queries(), 4);
+}
+
+#[tokio::test]
+async fn what_a_tag_has_invalidated_is_not_loaded_either() {
+    let (db, clock) = (Db::open(), ManualClock::new());
+    let cache = moved(&db, &clock).build().await.unwrap();
+    let task = cache.scope(async {
+        tagged(1).await.unwrap();
+        clock.advance(MOMENT);
+        tagged(1).await.unwrap();
+        clock.advance(SOFT);
+        settle().await;
+        assert_eq!(tagged(1).await.unwrap(), 2);
+        clock.advance(MOMENT);
+        tagged(1).await.unwrap();
+        cache.invalidate_tag("of:1").await.unwrap();
+        clock.advance(SOFT);
+        settle().await;
+        assert_eq!(db.queries(), 2);
+        assert_eq!(tagged(1).await.unwrap(), 3);
+    });
+    task.await;
 }
 
 #[tokio::test]

@@ -42,6 +42,18 @@ mod clean {
         vec![org.len() as u64, page.into()]
     }
 
+    /// Invalidated by its tag alone.
+    #[cached(key = "order:<id>", ttl = 300, tags = ["orders-of:<user>", "state:<return.0>"])]
+    pub async fn load_order(id: u64, user: u64) -> (String, u64) {
+        (id.to_string(), user)
+    }
+
+    #[invalidates(tags("orders-of:<id>"))]
+    pub async fn drop_orders(id: u64) {}
+
+    #[invalidates(tags("state:open"))]
+    pub async fn close_all() {}
+
     /// A number is no word: this does not overlap with `user:<id>`.
     #[cached(key = "user:all", ttl = 300)]
     pub async fn all_users() -> u64 {
@@ -137,6 +149,19 @@ mod wrong {
         Some(id.to_string())
     }
 
+    #[cached(key = "item:<id>", ttl = 300, tags = ["of:<shop>"])]
+    pub async fn item(id: u64, shop: u64) -> u64 {
+        id + shop
+    }
+
+    #[cached(key = "item:<id>", ttl = 300)]
+    pub async fn bare_item(id: u64) -> u64 {
+        id
+    }
+
+    #[invalidates(tags("off:<shop>"))]
+    pub async fn close_shop(shop: u64) {}
+
     #[cached(pattern = "write-through", key = "session:<id>", ttl = 60, value = name)]
     pub async fn save_session(id: u64, name: String) -> Result<(), Error> {
         let _ = (id, name);
@@ -187,6 +212,9 @@ async fn every_annotated_function_is_listed_with_its_place() {
         "users_of",
         "all_users",
         "clear_users",
+        "load_order",
+        "drop_orders",
+        "close_all",
         "by_default",
         "seen",
         "shelf",
@@ -201,6 +229,9 @@ async fn every_annotated_function_is_listed_with_its_place() {
         "index",
         "stock",
         "stock_as_text",
+        "item",
+        "bare_item",
+        "close_shop",
         "save_session",
     ];
     for name in names {
@@ -247,6 +278,15 @@ async fn a_function_is_described_as_it_is_annotated() {
     assert_eq!(writer.templates, ["user:<id>", "users-of:<org>:<page>"]);
     let of_org = info("users_of").await;
     assert_eq!(of_org.invalidated_by[0].name, "rename_user");
+    let order = info("load_order").await;
+    assert_eq!(order.tags, ["orders-of:<user>", "state:<return.0>"]);
+    let by: Vec<_> = order
+        .invalidated_by
+        .iter()
+        .map(|place| place.name)
+        .collect();
+    assert_eq!(by, ["drop_orders", "close_all"]);
+    assert_eq!(info("close_all").await.tags, ["state:open"]);
     assert_eq!(info("shelf").await.value, None);
     assert_eq!(info("generic").await.invalidated_by[0].name, "change");
     assert_eq!(
@@ -283,6 +323,9 @@ async fn what_agrees_is_not_reported() {
         "users_of",
         "all_users",
         "clear_users",
+        "load_order",
+        "drop_orders",
+        "close_all",
         "by_default",
         "seen",
         "shelf",
@@ -337,6 +380,27 @@ async fn functions_of_one_template_that_differ_are_reported() {
 }
 
 #[tokio::test]
+async fn tags_that_do_not_meet_are_errors() {
+    let [(FindingKind::TagNeverCarried, text)] = &findings("close_shop").await[..] else {
+        panic!("{:?}", findings("close_shop").await)
+    };
+    assert!(
+        text.ends_with("`close_shop` invalidates the tag `off:<shop>`, which no entry carries; did you mean `of:<shop>`?"),
+        "{text}"
+    );
+    let found = findings("bare_item").await;
+    let text = &found
+        .iter()
+        .find(|(kind, _)| *kind == FindingKind::OtherTags)
+        .unwrap()
+        .1;
+    assert!(
+        text.contains("`bare_item` without the tag `of:<shop>`"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
 async fn what_is_never_invalidated_and_what_is_never_read_are_warnings() {
     let check = cache().await.check();
     let of = |kind| {
@@ -350,12 +414,13 @@ async fn what_is_never_invalidated_and_what_is_never_read_are_warnings() {
     };
     assert_eq!(
         of(FindingKind::NeverInvalidated),
-        ["page", "index", "stock"]
+        ["page", "index", "stock", "item"]
     );
+    assert_eq!(of(FindingKind::TagNeverInvalidated), ["item"]);
     assert_eq!(of(FindingKind::NeverRead), ["save_session"]);
     let errors = check.errors.iter().map(|finding| finding.kind);
     assert!(errors.clone().all(|kind| kind != FindingKind::NeverRead));
-    assert_eq!(errors.count(), 4);
+    assert_eq!(errors.count(), 6);
 }
 
 #[tokio::test]

@@ -3,10 +3,12 @@
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote_spanned};
 use syn::punctuated::Punctuated;
-use syn::{Attribute, FnArg, Meta, Pat, Path, Signature, Token, Type};
+use syn::{Attribute, FnArg, Index, Meta, Pat, Path, Signature, Token, Type};
 
-use super::{behind_reference, copy_of, local, local_at, owned_type, shown_at, type_span};
+use super::key::Loops;
+use super::{behind_reference, copy_of, local, local_at, owned_type, shown_at, tags, type_span};
 use crate::function::{Function, HandedIn, Param, bare, unmarked};
+use crate::model::Cached;
 
 /// The struct that the body is a function of: so the body can have its own name, and what it calls by that name is the function
 /// that its callers see.
@@ -81,6 +83,37 @@ impl<'f> Apart<'f> {
     /// What is kept of the arguments of a call.
     pub(super) fn kept(&self) -> TokenStream {
         joined(self.arguments().map(kept))
+    }
+
+    /// The place of an argument among all that are kept.
+    pub(super) fn part(&self, whole: &Ident, param: usize) -> TokenStream {
+        let position = self.arguments().position(|kept| kept.index == param);
+        if self.arguments().count() == 1 {
+            return whole.to_token_stream();
+        }
+        let index = Index::from(position.unwrap_or_default());
+        quote_spanned!(whole.span()=> #whole.#index)
+    }
+
+    /// The tags of what the cache keeps, told from the arguments that are kept under their own names. `arguments` is a reference to them.
+    pub(super) fn known(&self, arguments: &Ident, model: &Cached) -> TokenStream {
+        let here = Span::mixed_site();
+        let known = tags::known(model, &Loops::default());
+        let used = self.arguments().filter(|param| {
+            let mut pieces = model.tags.iter().flat_map(|tag| &tag.pieces);
+            pieces.any(|piece| piece.is_of_param(param.index))
+        });
+        let names = used.filter_map(|param| {
+            let name = &param.plain()?.ident;
+            let part = self.part(arguments, param.index);
+            let part = if self.arguments().count() == 1 {
+                part
+            } else {
+                quote_spanned!(here=> &#part)
+            };
+            Some(quote_spanned!(here=> let #name = #part;))
+        });
+        quote_spanned!(here=> { #(#names)* #known })
     }
 
     /// A closure that tells the first context that is not there.

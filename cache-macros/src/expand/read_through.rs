@@ -6,8 +6,8 @@ use quote::{ToTokens, quote_spanned};
 use super::apart::{Apart, joined};
 use super::cached::{late_fn, question};
 use super::{
-    behind_reference, local_at, owned_type, result_span, shape, spec, stored_shape, timed_shape,
-    type_span, value_span,
+    behind_reference, local_at, owned_type, result_span, shape, spec, stored_shape, tags,
+    timed_shape, type_span, value_span,
 };
 use crate::function::{Function, Param};
 use crate::model::{Cached, KeyPiece, Root};
@@ -41,10 +41,12 @@ impl Through<'_> {
         let at = value_span(function);
         let shape = stored_shape(&result, at, false);
         let shape = timed_shape(&shape, model.timing.ttl_with.as_ref()).unwrap_or(shape);
+        let shape = tags::tagged_shape(&shape, model, at).unwrap_or(shape);
+        let tags = (!model.tags.is_empty()).then(|| self.tags(model));
         let registered = quote_spanned!(at=> ::cache_runtime::private::loader(&#name, #shape));
         quote_spanned! {here=>
             static #name: ::cache_runtime::private::ReadThrough<#arguments, #result> =
-                ::cache_runtime::private::ReadThrough::new(#spec, #told, #body) #contexts;
+                ::cache_runtime::private::ReadThrough::new(#spec, #told, #body) #contexts #tags;
             ::cache_runtime::private::inventory::submit! {
                 ::cache_runtime::private::RegisteredLoader(|| #registered)
             }
@@ -107,6 +109,14 @@ impl Through<'_> {
                 ::core::option::Option::Some(#told)
             }
         }
+    }
+
+    /// A closure that tells the tags from the arguments.
+    fn tags(&self, model: &Cached) -> TokenStream {
+        let here = Span::mixed_site();
+        let arguments = Ident::new("__cache_arguments", here);
+        let known = self.0.known(&arguments, model);
+        quote_spanned!(here=> .tags(|#arguments| #known))
     }
 
     /// A closure that runs the body.

@@ -12,6 +12,7 @@ use crate::key::{Key, KeyWriter};
 /// | state of loads and writes | `{<namespace>:<key>}/s` |
 /// | channel that tells of a lease's end | `{<namespace>:<key>}/w` |
 /// | the log of pending writes | `{<namespace>/log}` with what follows |
+/// | versions of tags | `{<namespace>/tags}:<tag>`, the namespace's own `{<namespace>/tags}/f`, the clock `{<namespace>/tags}/c` |
 ///
 /// The braces are the hash tag of Redis Cluster: all of one entry lives on one node. The namespace is escaped as a part of a key
 /// is, so it holds no `:` and two namespaces never share a name. What the log adds to its own tag is told in `lua/log/log.lua`; nothing that
@@ -20,6 +21,8 @@ use crate::key::{Key, KeyWriter};
 pub(super) struct Names {
     prefix: Box<str>,
     log: Box<str>,
+    /// With a `:` at the end, which is not part of what the scripts call by it.
+    tags: Box<str>,
 }
 
 impl Names {
@@ -30,12 +33,44 @@ impl Names {
         Self {
             prefix: format!("{{{namespace}:").into(),
             log: format!("{{{namespace}/log}}").into(),
+            tags: format!("{{{namespace}/tags}}:").into(),
         }
     }
 
     /// What the names of the log's keys begin with.
     pub(super) fn log(&self) -> &str {
         &self.log
+    }
+
+    /// What the names of the tags' keys begin with.
+    pub(super) fn tags(&self) -> &str {
+        self.tags.strip_suffix(':').unwrap_or_default()
+    }
+
+    /// The version of a tag.
+    pub(super) fn tag<'a>(&'a self, tag: &'a [u8]) -> Name<'a> {
+        Name {
+            prefix: self.tags.as_bytes(),
+            key: tag,
+            suffix: b"",
+        }
+    }
+
+    /// The version of the namespace.
+    pub(super) fn floor(&self) -> Name<'_> {
+        Name {
+            prefix: self.tags().as_bytes(),
+            key: b"/f",
+            suffix: b"",
+        }
+    }
+
+    /// The clock of the tags.
+    pub(super) fn clock(&self) -> Name<'_> {
+        Name {
+            key: b"/c",
+            ..self.floor()
+        }
     }
 
     /// The stream of a partition's writes.
@@ -156,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn the_log_is_no_entry_of_any_namespace() {
+    fn log_and_tags_are_no_entries_of_any_namespace() {
         let log = Names::new("shop");
         assert_eq!(
             (log.log(), &*log.partition(7)),
@@ -164,6 +199,12 @@ mod tests {
         );
         let entry = text(Names::new("shop/log").value(&Key::from("k")));
         assert!(!entry.starts_with(log.log()), "{entry}");
+        let tags = Names::new("shop");
+        assert_eq!(text(tags.tag(b"org:7")), "{shop/tags}:org:7");
+        assert_eq!(text(tags.floor()), "{shop/tags}/f");
+        assert_eq!(text(tags.clock()), "{shop/tags}/c");
+        let entry = text(Names::new("shop/tags").value(&Key::from("k")));
+        assert!(!entry.starts_with(tags.tags()), "{entry}");
     }
 
     #[test]
