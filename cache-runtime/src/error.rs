@@ -126,7 +126,7 @@ impl From<CodecError> for Error {
 impl From<GetError> for Error {
     fn from(error: GetError) -> Self {
         match error {
-            GetError::Cache(error) => error,
+            GetError::OfCache(error) => error,
             error => Self::Get(Box::new(error)),
         }
     }

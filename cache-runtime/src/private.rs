@@ -1,5 +1,6 @@
 //! What generated code names, and nothing else does. No promise is made of it.
 
+pub use crate::backend::Tags;
 pub use crate::cache::Cache;
 pub use crate::error::Error;
 pub use crate::invalidation::{Keys, StrictError, refusal, write, write_strict};
@@ -10,7 +11,8 @@ pub use crate::pattern::background::{
 pub use crate::pattern::batch::{BatchKeys, BatchProbe, Fit, batch, element};
 pub use crate::pattern::contexts::{Contexts, Shared, handed_in, missing};
 pub use crate::pattern::entries::CacheValue;
-pub use crate::pattern::read::{finish, read};
+pub use crate::pattern::known::Known;
+pub use crate::pattern::read::{finish, read, read_tagged};
 pub use crate::pattern::read_through::{
     Parse, ParsedOf, ReadThrough, Values, assert_parsed, finish_read_through, lacking, loader,
     loading,
@@ -27,7 +29,7 @@ pub use crate::pattern::writers::{
     Answered, CopyOf, Held, Log, LogOf, assert_answer, assert_logged, assert_storable, ran, running,
 };
 pub use crate::registry::{CachedFunction, InvalidatingFunction, RegisteredLoader};
-pub use crate::shape::{IntoOutput, Kept, Probe, Shape, with_ttl};
+pub use crate::shape::{IntoOutput, Kept, Probe, Shape, with_tags, with_ttl};
 pub use crate::spec::{
     CodecKind, Consistency, Pattern, Queueing, Spec, Stampede, WhenFull, WriterSpec,
 };
@@ -86,4 +88,10 @@ where
     F: crate::pattern::batch::Form,
     F::Collection: crate::pattern::batch::Keyed,
 {
+}
+
+/// What the arguments contributed to a tag that also reads the result.
+#[must_use]
+pub fn part(parts: &[Key], number: usize) -> &str {
+    parts.get(number).map_or("", Key::as_str)
 }

@@ -135,10 +135,8 @@ async fn a_load_is_stored_where_its_lease_is_and_not_after_an_invalidation() {
 }
 
 fn value(n: u64) -> Stored {
-    Stored::Typed(Typed {
-        value: std::sync::Arc::new(n),
-        life: Life::new(Duration::from_secs(60)),
-    })
+    let life = Life::new(Duration::from_secs(60));
+    Stored::Typed(Typed::new(std::sync::Arc::new(n), life))
 }
 
 async fn found(backend: &dyn Backend, key: &Key) -> Option<u64> {

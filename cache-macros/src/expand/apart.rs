@@ -3,10 +3,12 @@
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote_spanned};
 use syn::punctuated::Punctuated;
-use syn::{Attribute, FnArg, Meta, Pat, Path, Signature, Token, Type};
+use syn::{Attribute, FnArg, Index, Meta, Pat, Path, Signature, Token, Type};
 
-use super::{behind_reference, copy_of, local, local_at, owned_type, shown_at, type_span};
+use super::key::Loops;
+use super::{behind_reference, copy_of, local, local_at, owned_type, shown_at, tags, type_span};
 use crate::function::{Function, HandedIn, Param, bare, unmarked};
+use crate::model::Cached;
 
 /// The struct that the body is a function of: so the body can have its own name, and what it calls by that name is the function
 /// that its callers see.
@@ -37,12 +39,19 @@ impl<'f> Apart<'f> {
         }
     }
 
-    /// The user's function as it was, as an associated function.
-    pub(super) fn body(&self) -> TokenStream {
+    /// The user's function as it was, as an associated function. An argument in the key has a use even if the body has none for it.
+    pub(super) fn body(&self, is_in_key: impl Fn(&Param<'_>) -> bool) -> TokenStream {
         let here = Span::mixed_site();
         let owner = owner(here);
         let attrs = self.function.attrs.iter().filter(|attr| !is_of_call(attr));
-        let sig = unmarked(&self.function.sig);
+        let mut sig = unmarked(&self.function.sig);
+        for param in self.params.iter().filter(|param| is_in_key(param)) {
+            if let Some(FnArg::Typed(typed)) = sig.inputs.iter_mut().nth(param.index) {
+                typed
+                    .attrs
+                    .push(syn::parse_quote_spanned!(here=> #[allow(unused_variables)]));
+            }
+        }
         let body = self.function.whole_body();
         quote_spanned! {here=>
             struct #owner;
@@ -74,6 +83,37 @@ impl<'f> Apart<'f> {
     /// What is kept of the arguments of a call.
     pub(super) fn kept(&self) -> TokenStream {
         joined(self.arguments().map(kept))
+    }
+
+    /// The place of an argument among all that are kept.
+    pub(super) fn part(&self, whole: &Ident, param: usize) -> TokenStream {
+        let position = self.arguments().position(|kept| kept.index == param);
+        if self.arguments().count() == 1 {
+            return whole.to_token_stream();
+        }
+        let index = Index::from(position.unwrap_or_default());
+        quote_spanned!(whole.span()=> #whole.#index)
+    }
+
+    /// The tags of what the cache keeps, told from the arguments that are kept under their own names. `arguments` is a reference to them.
+    pub(super) fn known(&self, arguments: &Ident, model: &Cached) -> TokenStream {
+        let here = Span::mixed_site();
+        let known = tags::known(model, &Loops::default());
+        let used = self.arguments().filter(|param| {
+            let mut pieces = model.tags.iter().flat_map(|tag| &tag.pieces);
+            pieces.any(|piece| piece.is_of_param(param.index))
+        });
+        let names = used.filter_map(|param| {
+            let name = &param.plain()?.ident;
+            let part = self.part(arguments, param.index);
+            let part = if self.arguments().count() == 1 {
+                part
+            } else {
+                quote_spanned!(here=> &#part)
+            };
+            Some(quote_spanned!(here=> let #name = #part;))
+        });
+        quote_spanned!(here=> { #(#names)* #known })
     }
 
     /// A closure that tells the first context that is not there.

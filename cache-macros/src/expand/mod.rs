@@ -10,6 +10,7 @@ mod invalidates;
 mod key;
 mod read_through;
 mod spec;
+mod tags;
 mod write_behind;
 mod write_through;
 

@@ -6,8 +6,8 @@ use quote::{ToTokens, quote_spanned};
 use super::apart::{Apart, joined};
 use super::cached::{late_fn, question};
 use super::{
-    behind_reference, local_at, owned_type, result_span, shape, spec, stored_shape, timed_shape,
-    type_span, value_span,
+    behind_reference, local_at, owned_type, result_span, shape, spec, stored_shape, tags,
+    timed_shape, type_span, value_span,
 };
 use crate::function::{Function, Param};
 use crate::model::{Cached, KeyPiece, Root};
@@ -15,7 +15,8 @@ use crate::model::{Cached, KeyPiece, Root};
 /// The function. All of the loader is inside of it: nothing is seen from outside.
 pub(super) fn loader(model: &Cached, function: &Function) -> TokenStream {
     let through = Through(Apart::of(function));
-    let body = through.0.body();
+    // All that is not handed in is in the key.
+    let body = through.0.body(|param| param.handed_in().is_none());
     let registered = through.registered(model);
     let call = through.call(model);
     let statements = quote_spanned!(Span::mixed_site()=> #body #registered #call);
@@ -40,10 +41,12 @@ impl Through<'_> {
         let at = value_span(function);
         let shape = stored_shape(&result, at, false);
         let shape = timed_shape(&shape, model.timing.ttl_with.as_ref()).unwrap_or(shape);
+        let shape = tags::tagged_shape(&shape, model, at).unwrap_or(shape);
+        let tags = (!model.tags.is_empty()).then(|| self.tags(model));
         let registered = quote_spanned!(at=> ::cache_runtime::private::loader(&#name, #shape));
         quote_spanned! {here=>
             static #name: ::cache_runtime::private::ReadThrough<#arguments, #result> =
-                ::cache_runtime::private::ReadThrough::new(#spec, #told, #body) #contexts;
+                ::cache_runtime::private::ReadThrough::new(#spec, #told, #body) #contexts #tags;
             ::cache_runtime::private::inventory::submit! {
                 ::cache_runtime::private::RegisteredLoader(|| #registered)
             }
@@ -106,6 +109,14 @@ impl Through<'_> {
                 ::core::option::Option::Some(#told)
             }
         }
+    }
+
+    /// A closure that tells the tags from the arguments.
+    fn tags(&self, model: &Cached) -> TokenStream {
+        let here = Span::mixed_site();
+        let arguments = Ident::new("__cache_arguments", here);
+        let known = self.0.known(&arguments, model);
+        quote_spanned!(here=> .tags(|#arguments| #known))
     }
 
     /// A closure that runs the body.

@@ -1,7 +1,7 @@
 //! A write-behind writer: its body as the worker runs it, registered with the program, and a function that logs a write.
 
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::{ToTokens, quote_spanned};
+use quote::quote_spanned;
 use syn::{ExprPath, Index, Type};
 
 use super::apart::{Apart, context_name, joined};
@@ -15,7 +15,7 @@ use crate::model::{Argument, Cached, Merge, WriteBehind};
 /// The function. All of the writer is inside of it: nothing is seen from outside.
 pub(super) fn writer(model: &Cached, writer: &WriteBehind, function: &Function) -> TokenStream {
     let behind = Behind(Apart::of(function));
-    let body = behind.0.body();
+    let body = behind.0.body(|_| false);
     let registered = behind.registered(model, writer);
     let call = behind.call(model);
     let statements = quote_spanned!(Span::mixed_site()=> #body #registered #call);
@@ -45,7 +45,7 @@ impl Behind<'_> {
         let value = writer
             .value
             .as_ref()
-            .and_then(|value| self.value(value, model.timing.ttl_with.as_ref()));
+            .and_then(|value| self.value(value, model));
         quote_spanned! {here=>
             static #name: ::cache_runtime::private::Behind<#ty> =
                 ::cache_runtime::private::Behind::new(#spec, &[#(#names),*], #needs, #one) #all #merge #value;
@@ -102,16 +102,6 @@ impl Behind<'_> {
             };
             #call.await
         }
-    }
-
-    /// The place of a logged argument among them all.
-    fn part(&self, whole: &Ident, param: usize) -> TokenStream {
-        let position = self.0.arguments().position(|logged| logged.index == param);
-        if self.0.arguments().count() == 1 {
-            return whole.to_token_stream();
-        }
-        let index = Index::from(position.unwrap_or_default());
-        quote_spanned!(whole.span()=> #whole.#index)
     }
 
     /// A closure that runs the body.
@@ -183,12 +173,12 @@ impl Behind<'_> {
             .iter()
             .filter(|index| !merge.of.contains(index))
             .map(|&index| {
-                let (to, from) = (self.part(&earlier, index), self.part(&later, index));
+                let (to, from) = (self.0.part(&earlier, index), self.0.part(&later, index));
                 quote_spanned!(at=> #to = #from;)
             });
         let merging = match merge.of[..] {
             [only] => {
-                let (to, from) = (self.part(&earlier, only), self.part(&later, only));
+                let (to, from) = (self.0.part(&earlier, only), self.0.part(&later, only));
                 if self.0.arguments().count() == 1 {
                     quote_spanned!(at=> #function(#to, #from);)
                 } else {
@@ -198,12 +188,12 @@ impl Behind<'_> {
             _ => {
                 let of = &merge.of;
                 let kept = of.iter().map(|&index| {
-                    let part = self.part(&earlier, index);
+                    let part = self.0.part(&earlier, index);
                     copy_of(&quote_spanned!(at=> &#part), at)
                 });
-                let added = of.iter().map(|&index| self.part(&later, index));
+                let added = of.iter().map(|&index| self.0.part(&later, index));
                 let back = of.iter().enumerate().map(|(position, &index)| {
-                    let (to, from) = (self.part(&earlier, index), Index::from(position));
+                    let (to, from) = (self.0.part(&earlier, index), Index::from(position));
                     quote_spanned!(at=> #to = #merged.#from;)
                 });
                 quote_spanned! {at=>
@@ -223,7 +213,7 @@ impl Behind<'_> {
     }
 
     /// A closure that makes what the cache keeps.
-    fn value(&self, value: &Argument, ttl_with: Option<&ExprPath>) -> Option<TokenStream> {
+    fn value(&self, value: &Argument, model: &Cached) -> Option<TokenStream> {
         let param = self
             .0
             .arguments()
@@ -234,15 +224,16 @@ impl Behind<'_> {
             ["__cache_arguments", "__cache_keeper"].map(|name| local_at(name, at));
         // What can be logged can be cached: it is not asked for again.
         let shape = stored_shape(&owned_type(ty), at, false);
-        let shape = timed_shape(&shape, ttl_with).unwrap_or(shape);
-        let part = self.part(&arguments, value.index);
+        let shape = timed_shape(&shape, model.timing.ttl_with.as_ref()).unwrap_or(shape);
+        let known = self.0.known(&arguments, model);
+        let part = self.0.part(&arguments, value.index);
         let part = if self.0.arguments().count() == 1 {
             part
         } else {
             quote_spanned!(at=> &#part)
         };
         Some(quote_spanned! {at=>
-            .value(|#arguments, #keeper| ::cache_runtime::private::Keeper::keep(&#keeper, #shape, #part))
+            .value(|#arguments, #keeper| ::cache_runtime::private::Keeper::keep(&#keeper, #shape, #part, &#known))
         })
     }
 }

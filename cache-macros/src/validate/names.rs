@@ -25,13 +25,17 @@ pub(super) enum Reader {
     WriteThrough,
     /// The key of a write-through writer with versions, or the version itself: either can be told from the result.
     Versioned,
-    /// The key of a write-behind writer.
+    /// The key of a write-behind writer, or a tag of what it writes.
     WriteBehind,
+    /// A tag of what is cached: either can be told from the result.
+    Tags,
+    /// A tag of a write-through writer that stores an argument.
+    TagsOfArgument,
 }
 
 impl Reader {
     fn knows_result(self) -> bool {
-        matches!(self, Self::Invalidates | Self::Versioned)
+        matches!(self, Self::Invalidates | Self::Versioned | Self::Tags)
     }
 
     /// Why there is no result, and what to do.
@@ -45,6 +49,10 @@ impl Reader {
             Self::WriteBehind => (
                 "there is no result to read",
                 "a write-behind writer returns before its body has run; take the id as an argument",
+            ),
+            Self::TagsOfArgument => (
+                "it is not the result that is cached",
+                "name the field of the argument that is, as in `<user.org_id>`",
             ),
             _ => (
                 "there is no result to read yet",
@@ -151,7 +159,7 @@ impl<'f> Names<'f> {
     fn elements_of_one(&self, placeholder: &Placeholder) -> Option<(&'static str, &'static str)> {
         placeholder.each_after?;
         match self.reader {
-            Reader::Loader | Reader::Invalidates => None,
+            Reader::Loader | Reader::Invalidates | Reader::Tags | Reader::TagsOfArgument => None,
             Reader::ReadThrough => Some((
                 "a read-through loader is run for one key, and this is one for each element",
                 "`<ids>` is the whole list as one key; for one entry for each element leave `pattern` out: a batch loader is cache-aside",
@@ -179,7 +187,7 @@ impl<'f> Names<'f> {
         };
         let why = match self.reader {
             Reader::WriteBehind => "is handed in when the body runs, long after the key is made",
-            Reader::ReadThrough => {
+            Reader::ReadThrough | Reader::Tags => {
                 "is handed in by the cache when the body runs, and no argument of the call"
             }
             _ => return None,
@@ -238,8 +246,10 @@ impl<'f> Names<'f> {
             .params
             .iter()
             .filter(|param| {
-                !matches!(self.reader, Reader::WriteBehind | Reader::ReadThrough)
-                    || param.handed_in().is_none()
+                !matches!(
+                    self.reader,
+                    Reader::WriteBehind | Reader::ReadThrough | Reader::Tags
+                ) || param.handed_in().is_none()
             })
             .flat_map(|param| &param.names)
             .map(|name| plain(name));

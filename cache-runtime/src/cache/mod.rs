@@ -21,7 +21,7 @@ pub(crate) use installed::Current;
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::guard::{Delivery, Guarded, without_timers};
-use crate::invalidation;
+use crate::invalidation::{self, Keys};
 use crate::key::Key;
 use crate::observe::{BackendStats, FunctionStats, Functions, Stats};
 use crate::pattern::contexts::Contexts;
@@ -114,7 +114,7 @@ impl Cache {
     /// [`Error::Kept`] if the backend is away: the invalidation is kept and delivered on its return, and until then this
     /// process bypasses the cache. Other processes that still reach the backend may serve the old value until then.
     pub async fn invalidate(&self, key: impl Into<Key>) -> Result<(), Error> {
-        self.invalidate_keys(&[key.into()]).await
+        self.invalidate_names(Keys::from_iter([key.into()])).await
     }
 
     /// Removes the entries of the keys, in one round trip.
@@ -126,16 +126,72 @@ impl Cache {
         &self,
         keys: impl IntoIterator<Item = K>,
     ) -> Result<(), Error> {
-        let keys: Vec<Key> = keys.into_iter().map(Into::into).collect();
-        self.invalidate_keys(&keys).await
+        self.invalidate_names(keys.into_iter().map(Into::into).collect())
+            .await
     }
 
-    async fn invalidate_keys(&self, keys: &[Key]) -> Result<(), Error> {
+    /// Makes every entry that has the tag good no more, in one step, whatever their number. When this returns `Ok`, no call that begins later, in any
+    /// process, gets a value that was loaded before.
+    ///
+    /// The entries' room is given back as they are read, expire or are evicted.
+    ///
+    /// ```
+    /// use cache_runtime::{Cache, cached};
+    ///
+    /// #[cached(key = "user:<id>", tags = ["org:<org>"])]
+    /// async fn user_name(org: u32, id: u64) -> String { format!("user {id} of {org}") }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), cache_runtime::Error> {
+    /// let cache = Cache::builder().build().await?;
+    /// cache.scope(async {
+    ///     user_name(7, 1).await;
+    ///     user_name(7, 2).await;
+    ///     cache.invalidate_tag("org:7").await?;
+    ///     assert_eq!(user_name::peek(1).await, None);
+    ///     Ok(())
+    /// }).await
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`invalidate`](Self::invalidate).
+    pub async fn invalidate_tag(&self, tag: impl Into<Key>) -> Result<(), Error> {
+        self.invalidate_names(Keys::of_tags([tag.into()])).await
+    }
+
+    /// [`invalidate_tag`](Self::invalidate_tag) of many, in one round trip.
+    ///
+    /// # Errors
+    ///
+    /// As [`invalidate`](Self::invalidate).
+    pub async fn invalidate_tags<T: Into<Key>>(
+        &self,
+        tags: impl IntoIterator<Item = T>,
+    ) -> Result<(), Error> {
+        let tags = tags.into_iter().map(Into::into);
+        self.invalidate_names(Keys::of_tags(tags)).await
+    }
+
+    /// Makes every entry of the cache's namespace good no more, in one step, whatever their number. When this returns `Ok`, no call that begins later, in
+    /// any process, gets a value that was loaded before.
+    ///
+    /// The entries' room is given back as they are read, expire or are evicted; [`clear`](Self::clear) gives it back at once, in as many steps as it takes.
+    ///
+    /// # Errors
+    ///
+    /// As [`invalidate`](Self::invalidate).
+    pub async fn bump_namespace(&self) -> Result<(), Error> {
+        self.invalidate_names(Keys::everything()).await
+    }
+
+    async fn invalidate_names(&self, keys: Keys) -> Result<(), Error> {
         if let Some(transaction) = transaction() {
             // At once for the caller's sake, and again at the end: until the commit a reader may store the old value anew.
-            transaction.note(self, keys);
+            transaction.note(self, &keys);
         }
-        match self.inner.invalidate(keys).await {
+        match self.inner.invalidate(&keys).await {
             Delivery::Done => Ok(()),
             Delivery::Kept(error) => Err(Error::Kept(error)),
         }
@@ -207,9 +263,19 @@ impl Cache {
 
 impl Inner {
     /// Invalidates in this process's own record and at the backend.
-    pub(crate) async fn invalidate(&self, keys: &[Key]) -> Delivery {
-        self.epochs.advance(keys);
-        self.guarded.invalidate(keys).await
+    pub(crate) async fn invalidate(&self, keys: &Keys) -> Delivery {
+        self.epochs.advance(keys.keys());
+        if !keys.tags().is_empty() || keys.is_everything() {
+            self.epochs.advance_all();
+        }
+        let mut delivery = self.guarded.invalidate(keys.keys()).await;
+        if !keys.tags().is_empty() {
+            delivery = delivery.and(self.guarded.invalidate_tags(keys.tags()).await);
+        }
+        if keys.is_everything() {
+            delivery = delivery.and(self.guarded.bump_namespace().await);
+        }
+        delivery
     }
 
     /// Does `work` without a caller to wait for it: at once if it needs no waiting, else on the runtime.
@@ -247,6 +313,8 @@ impl AsRef<Cache> for Cache {
 /// Keys share counters by hash: two keys that share one are told apart too often, never too seldom.
 pub(crate) struct Epochs {
     counts: Box<[AtomicU64]>,
+    /// How often it has invalidated what may be of any key.
+    all: AtomicU64,
     hasher: std::hash::RandomState,
 }
 
@@ -256,6 +324,7 @@ impl Epochs {
     fn new() -> Self {
         Self {
             counts: (0..Self::COUNTS).map(|_| AtomicU64::new(0)).collect(),
+            all: AtomicU64::new(0),
             hasher: std::hash::RandomState::new(),
         }
     }
@@ -266,7 +335,9 @@ impl Epochs {
     }
 
     pub(crate) fn of(&self, key: &Key) -> u64 {
-        self.at(key).load(Ordering::SeqCst)
+        // Neither ever falls, so their sum tells whether one of them has risen.
+        let all = self.all.load(Ordering::SeqCst);
+        self.at(key).load(Ordering::SeqCst).wrapping_add(all)
     }
 
     pub(crate) fn advance(&self, keys: &[Key]) {
@@ -276,8 +347,6 @@ impl Epochs {
     }
 
     fn advance_all(&self) {
-        for count in &self.counts {
-            count.fetch_add(1, Ordering::SeqCst);
-        }
+        self.all.fetch_add(1, Ordering::SeqCst);
     }
 }

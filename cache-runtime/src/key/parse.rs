@@ -17,7 +17,9 @@ const ESCAPE: u8 = b'%';
 pub struct KeyText<'k>(&'k str);
 
 impl<'k> KeyText<'k> {
-    pub(crate) fn new(text: &'k str) -> Self {
+    /// The text of a value, as it stands in a key.
+    #[must_use]
+    pub fn new(text: &'k str) -> Self {
         Self(text)
     }
 

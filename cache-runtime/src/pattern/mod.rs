@@ -5,6 +5,7 @@ pub(crate) mod background;
 pub(crate) mod batch;
 pub(crate) mod contexts;
 pub(crate) mod entries;
+pub(crate) mod known;
 mod loading;
 pub(crate) mod read;
 pub(crate) mod read_through;

@@ -1,9 +1,10 @@
 //! Whether the annotations of the program agree with each other.
 
 use std::fmt;
+use std::time::Duration;
 
-use super::Place;
 use super::functions::{CachedBy, InvalidatedBy, cached, changed_by, invalidating};
+use super::{Place, Template};
 use crate::cache::Cache;
 
 /// What [`Cache::check`] found.
@@ -44,6 +45,12 @@ pub enum FindingKind {
     OtherType,
     /// Two functions of one template store for different times.
     OtherTtl,
+    /// Two functions of one template store entries with different tags.
+    OtherTags,
+    /// A tag is invalidated, and no entry carries it.
+    TagNeverCarried,
+    /// Entries carry a tag, and nothing invalidates it.
+    TagNeverInvalidated,
 }
 
 impl fmt::Display for Finding {
@@ -131,16 +138,17 @@ impl Cache {
     /// # }
     /// ```
     ///
-    /// Errors are: a template that is invalidated and never cached; two templates that can make the same key, as `user:<name>` and `user:all`; two functions of one
-    /// template that cache different types. Warnings are: a template that is cached and never invalidated, so that only its TTL bounds its age (a default key is not
-    /// among them: no writer can name it); a value that a writer stores and no loader reads; different TTLs for one template. What is invalidated by
-    /// [`Cache::invalidate`] or by a companion is not seen.
+    /// Errors are: a template that is invalidated and never cached, a tag that is invalidated and never carried; two templates that can make the same key, as `user:<name>` and `user:all`; two functions of one
+    /// template that cache different types, or under different tags. Warnings are: a template that is cached and never invalidated, so that only its TTL bounds its age (a default key is not
+    /// among them: no writer can name it); a tag that nothing invalidates; a value that a writer stores and no loader reads; different TTLs for one template. What is invalidated by
+    /// [`Cache::invalidate`], [`Cache::invalidate_tag`] or a companion is not seen.
     #[must_use]
     pub fn check(&self) -> Check {
         let (cached, invalidating) = (cached(), invalidating());
         let mut check = Check::default();
         for writer in &invalidating {
             never_cached(writer, &cached, &mut check);
+            never_carried(writer, &cached, &mut check);
         }
         for (index, function) in cached.iter().enumerate() {
             let earlier = &cached[..index];
@@ -149,6 +157,9 @@ impl Cache {
                 .any(|other| other.stores && other.template == function.template);
             if function.stores && is_first {
                 unmatched(function, &cached, &invalidating, &mut check);
+            }
+            if function.stores {
+                tags_not_invalidated(function, earlier, &invalidating, &mut check);
             }
             for other in earlier.iter().filter(|other| other.stores) {
                 if function.stores {
@@ -169,13 +180,10 @@ fn never_cached(writer: &InvalidatedBy, cached: &[CachedBy], check: &mut Check) 
         {
             continue;
         }
-        let near = stored
-            .map(|function| (function.template.distance(&template.example()), function))
-            .min_by_key(|(distance, _)| *distance)
-            .filter(|(distance, function)| *distance <= function.template.literal_length() / 3);
-        let near = near.map_or(String::new(), |(_, function)| {
-            format!("; did you mean `{}`?", function.spec.template())
-        });
+        let near = near(
+            template,
+            stored.map(|function| (function.spec.template(), &function.template)),
+        );
         let place = writer.place();
         let text = format!(
             "`{}` invalidates `{source}`, which no function caches{near}",
@@ -183,6 +191,64 @@ fn never_cached(writer: &InvalidatedBy, cached: &[CachedBy], check: &mut Check) 
         );
         check.error(FindingKind::NeverCached, vec![place], text);
     }
+}
+
+fn never_carried(writer: &InvalidatedBy, cached: &[CachedBy], check: &mut Check) {
+    for (source, tag) in &writer.tags {
+        let carried = cached.iter().filter(|function| function.stores);
+        let carried = carried.flat_map(|function| &function.tags);
+        if carried.clone().any(|(_, carried)| carried.overlaps(tag)) {
+            continue;
+        }
+        let near = near(tag, carried.map(|(source, carried)| (*source, carried)));
+        let place = writer.place();
+        let text = format!(
+            "`{}` invalidates the tag `{source}`, which no entry carries{near}",
+            place.name
+        );
+        check.error(FindingKind::TagNeverCarried, vec![place], text);
+    }
+}
+
+/// Looks for tags that nothing invalidates; each is reported of the first function that has it.
+fn tags_not_invalidated(
+    function: &CachedBy,
+    earlier: &[CachedBy],
+    invalidating: &[InvalidatedBy],
+    check: &mut Check,
+) {
+    for (source, tag) in &function.tags {
+        let reported = earlier
+            .iter()
+            .filter(|other| other.stores)
+            .flat_map(|other| &other.tags)
+            .any(|(_, other)| other == tag);
+        let mut invalidated = invalidating.iter().flat_map(|writer| &writer.tags);
+        if reported || invalidated.any(|(_, other)| other.overlaps(tag)) {
+            continue;
+        }
+        let place = function.place();
+        let text = format!(
+            "entries of `{}` carry the tag `{source}`, which nothing invalidates",
+            place.name
+        );
+        check.warn(FindingKind::TagNeverInvalidated, vec![place], text);
+    }
+}
+
+/// What may have been meant by a template that fits none of these.
+fn near<'t>(
+    template: &Template,
+    known: impl Iterator<Item = (&'static str, &'t Template)>,
+) -> String {
+    let example = template.example();
+    let nearest = known
+        .map(|(source, known)| (known.distance(&example), known.literal_length(), source))
+        .min_by_key(|(distance, ..)| *distance)
+        .filter(|(distance, length, _)| *distance <= length / 3);
+    nearest.map_or(String::new(), |(.., source)| {
+        format!("; did you mean `{source}`?")
+    })
 }
 
 /// Looks for those who change what this function caches, and for those who read what it stores.
@@ -216,7 +282,7 @@ fn unmatched(
     }
 }
 
-fn compare(one: &CachedBy, other: &CachedBy, default_ttl: std::time::Duration, check: &mut Check) {
+fn compare(one: &CachedBy, other: &CachedBy, default_ttl: Duration, check: &mut Check) {
     let places = || vec![other.place(), one.place()];
     let (name, with) = (other.spec.name(), one.place());
     if one.template != other.template {
@@ -236,6 +302,18 @@ fn compare(one: &CachedBy, other: &CachedBy, default_ttl: std::time::Duration, c
     {
         let text = format!("`{name}` caches `{a}` as `{template}`, and {with} `{b}`");
         check.error(FindingKind::OtherType, places(), text);
+    }
+    let lacks = |a: &CachedBy, b: &CachedBy| {
+        let carries = |tag| a.tags.iter().any(|(_, own)| own == tag);
+        let missing = b.tags.iter().find(|(_, tag)| !carries(tag));
+        missing.map(|(source, _)| (*source, a.place().name))
+    };
+    if let Some((tag, without)) = lacks(other, one).or_else(|| lacks(one, other)) {
+        let text = format!(
+            "`{name}` and {with} both store `{template}`, and `{without}` without the tag `{tag}`: invalidating it would not \
+             reach what that one has stored"
+        );
+        check.error(FindingKind::OtherTags, places(), text);
     }
     let ttl = |function: &CachedBy| function.spec.ttl().unwrap_or(default_ttl);
     let (a, b) = (ttl(other), ttl(one));

@@ -66,6 +66,8 @@ pub struct FunctionInfo {
     pub negative_ttl: Option<Duration>,
     /// `refresh_after`.
     pub refresh_after: Option<Duration>,
+    /// The templates of its entries' tags; for `#[invalidates]` of the tags that it invalidates.
+    pub tags: Vec<&'static str>,
     /// `consistency`.
     pub consistency: Consistency,
     /// The functions that invalidate or replace an entry that it may have cached.
@@ -84,6 +86,9 @@ impl fmt::Display for FunctionInfo {
         }
         for template in &self.templates {
             write!(f, " `{template}`")?;
+        }
+        for tag in &self.tags {
+            write!(f, ", tag `{tag}`")?;
         }
         let times = [
             ("ttl", self.ttl),
@@ -110,6 +115,12 @@ pub(super) struct CachedBy {
     pub(super) template: Template,
     pub(super) value: Option<&'static str>,
     pub(super) stores: bool,
+    pub(super) tags: Vec<(&'static str, Template)>,
+}
+
+fn parsed(sources: &'static [&'static str]) -> Vec<(&'static str, Template)> {
+    let parsed = |&source| (source, Template::parse(source));
+    sources.iter().map(parsed).collect()
 }
 
 impl CachedBy {
@@ -121,6 +132,7 @@ impl CachedBy {
             template: Template::with_numbers(spec.template(), function.numbers),
             value: function.value.map(|name| value_name::of(name(), is_batch)),
             stores: function.stores,
+            tags: parsed(spec.tag_templates()),
         }
     }
 
@@ -145,11 +157,19 @@ impl CachedBy {
 pub(super) struct InvalidatedBy {
     pub(super) spec: &'static WriterSpec,
     pub(super) templates: Vec<(&'static str, Template)>,
+    pub(super) tags: Vec<(&'static str, Template)>,
 }
 
 impl InvalidatedBy {
     pub(super) fn place(&self) -> Place {
         Place::of_writer(self.spec)
+    }
+
+    /// Whether it may invalidate an entry of the function, by its key or by a tag.
+    fn reaches(&self, function: &CachedBy) -> bool {
+        let by_key = |(_, template): &(_, Template)| template.overlaps(&function.template);
+        let carries = |tag: &Template| function.tags.iter().any(|(_, own)| own.overlaps(tag));
+        self.templates.iter().any(by_key) || self.tags.iter().any(|(_, tag)| carries(tag))
     }
 }
 
@@ -163,14 +183,10 @@ pub(super) fn cached() -> Vec<CachedBy> {
 
 /// The functions with `#[invalidates]`, in the order of their places.
 pub(super) fn invalidating() -> Vec<InvalidatedBy> {
-    let taken_apart = |InvalidatingFunction(spec): &InvalidatingFunction| {
-        let templates = spec.templates().iter();
-        InvalidatedBy {
-            spec,
-            templates: templates
-                .map(|&source| (source, Template::parse(source)))
-                .collect(),
-        }
+    let taken_apart = |InvalidatingFunction(spec): &InvalidatingFunction| InvalidatedBy {
+        spec,
+        templates: parsed(spec.templates()),
+        tags: parsed(spec.tag_templates()),
     };
     let all = inventory::iter::<InvalidatingFunction>();
     let mut all: Vec<_> = all.map(taken_apart).collect();
@@ -184,20 +200,14 @@ pub(super) fn changed_by(
     cached: &[CachedBy],
     invalidating: &[InvalidatedBy],
 ) -> Vec<Place> {
-    let reaches = |template: &Template| template.overlaps(&function.template);
     let writers = cached
         .iter()
         .filter(|other| !other.loads() && !std::ptr::eq(other.spec, function.spec))
-        .filter(|writer| reaches(&writer.template))
+        .filter(|writer| writer.template.overlaps(&function.template))
         .map(CachedBy::place);
     let invalidating = invalidating
         .iter()
-        .filter(|writer| {
-            writer
-                .templates
-                .iter()
-                .any(|(_, template)| reaches(template))
-        })
+        .filter(|writer| writer.reaches(function))
         .map(InvalidatedBy::place);
     let mut places: Vec<_> = writers.chain(invalidating).collect();
     places.sort();
@@ -242,6 +252,7 @@ impl Cache {
                 ttl: spec.ttl(),
                 negative_ttl: spec.negative_ttl(),
                 refresh_after: spec.refresh_after(),
+                tags: spec.tag_templates().to_vec(),
                 consistency: spec.consistency_level(),
                 invalidated_by: changed_by(function, &cached, &invalidating),
             }
@@ -254,6 +265,7 @@ impl Cache {
             ttl: None,
             negative_ttl: None,
             refresh_after: None,
+            tags: writer.spec.tag_templates().to_vec(),
             consistency: writer.spec.consistency_level(),
             invalidated_by: Vec::new(),
         });

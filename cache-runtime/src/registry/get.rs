@@ -42,7 +42,7 @@ pub enum GetError {
     /// The loader failed.
     Failed(LoadFailure),
     /// The cache's own error: [`Error::MissingContext`] or [`Error::Timeout`].
-    Cache(Error),
+    OfCache(Error),
 }
 
 impl fmt::Display for GetError {
@@ -71,7 +71,7 @@ impl fmt::Display for GetError {
                 "`{key}` is of {loader}, whose value is `{value}` and not `{asked}`"
             ),
             Self::Failed(failure) => failure.fmt(f),
-            Self::Cache(error) => error.fmt(f),
+            Self::OfCache(error) => error.fmt(f),
         }
     }
 }
@@ -79,7 +79,7 @@ impl fmt::Display for GetError {
 impl std::error::Error for GetError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Cache(error) => error.source(),
+            Self::OfCache(error) => error.source(),
             _ => None,
         }
     }
@@ -173,7 +173,7 @@ impl Cache {
     ///
     /// [`GetError::NoLoader`] if the key fits no template, or holds what its argument's type would not have been written as, such as `007`;
     /// [`GetError::Ambiguous`] if it fits several; [`GetError::OtherType`] if the value is of another type than `T`; [`GetError::Failed`] if the
-    /// loader fails; [`GetError::Cache`] if the cache was not given a context that the loader needs, or the loader's `timeout` is over.
+    /// loader fails; [`GetError::OfCache`] if the cache was not given a context that the loader needs, or the loader's `timeout` is over.
     pub async fn get<T: 'static>(&self, key: impl Into<Key>) -> Result<Option<T>, GetError> {
         let key = key.into();
         let found = find(&key)?;

@@ -49,7 +49,9 @@
 //!
 //! Keys of write-behind writers cannot move, as pending values are the old backend's: name them with [`stays`](GradualBuilder::stays).
 
+mod clocks;
 mod log;
+mod many;
 mod permit;
 mod plan;
 mod reads;
@@ -71,7 +73,8 @@ use self::log::Staying;
 use self::sides::{Sides, Stays};
 use super::log::WriteLog;
 use super::{
-    Ask, Backend, BackendFuture, Fill, Format, HeldLease, Lease, LeaseMode, Stored, Token, WriteEnd,
+    Ask, Backend, BackendFuture, Fill, Format, HeldLease, Lease, LeaseMode, Stored, TagVersion,
+    Token, Versions, WriteEnd,
 };
 use crate::error::ConfigError;
 use crate::key::Key;
@@ -188,17 +191,26 @@ impl Backend for Gradual {
     }
 
     fn get<'a>(&'a self, key: &'a Key) -> BackendFuture<'a, Option<Stored>> {
-        Box::pin(self.sides.get(key))
+        Box::pin(self.sides.get(key, &[]))
+    }
+
+    fn get_tagged<'a>(
+        &'a self,
+        key: &'a Key,
+        tags: &'a [Key],
+    ) -> BackendFuture<'a, Option<Stored>> {
+        Box::pin(self.sides.get(key, tags))
     }
 
     fn lease<'a>(
         &'a self,
         key: &'a Key,
+        tags: &'a [Key],
         token: Token,
         ttl: Duration,
         mode: LeaseMode,
     ) -> BackendFuture<'a, Lease> {
-        Box::pin(self.sides.lease(key, token, ttl, mode))
+        Box::pin(self.sides.lease(key, tags, token, ttl, mode))
     }
 
     fn renew<'a>(&'a self, key: &'a Key, token: Token, ttl: Duration) -> BackendFuture<'a, bool> {
@@ -219,8 +231,12 @@ impl Backend for Gradual {
         Box::pin(self.sides.release(key, token))
     }
 
-    fn get_many<'a>(&'a self, keys: &'a [Key]) -> BackendFuture<'a, Vec<Option<Stored>>> {
-        Box::pin(self.sides.get_many(keys))
+    fn get_many<'a>(
+        &'a self,
+        keys: &'a [Key],
+        tags: &'a [Key],
+    ) -> BackendFuture<'a, Vec<Option<Stored>>> {
+        Box::pin(self.sides.get_many(keys, tags))
     }
 
     fn lease_many<'a>(&'a self, asks: &'a [Ask], ttl: Duration) -> BackendFuture<'a, Vec<Lease>> {
@@ -256,7 +272,7 @@ impl Backend for Gradual {
         key: &'a Key,
         token: Token,
         ttl: Duration,
-    ) -> BackendFuture<'a, ()> {
+    ) -> BackendFuture<'a, TagVersion> {
         Box::pin(self.sides.begin_write(key, token, ttl))
     }
 
@@ -286,6 +302,18 @@ impl Backend for Gradual {
         keep: Duration,
     ) -> BackendFuture<'a, bool> {
         Box::pin(self.sides.put_if_newer(key, version, value, keep))
+    }
+
+    fn versions<'a>(&'a self, tags: &'a [Key]) -> BackendFuture<'a, Versions> {
+        Box::pin(self.sides.versions(tags))
+    }
+
+    fn invalidate_tags<'a>(&'a self, tags: &'a [Key]) -> BackendFuture<'a, ()> {
+        Box::pin(self.sides.invalidate_tags(tags))
+    }
+
+    fn bump_namespace(&self) -> BackendFuture<'_, ()> {
+        Box::pin(self.sides.bump_namespace())
     }
 
     fn wait<'a>(&'a self, key: &'a Key, token: Token, patience: Duration) -> BackendFuture<'a, ()> {

@@ -44,10 +44,7 @@ impl Permit {
 
     pub(super) fn store(self, format: Format) -> Stored {
         match format {
-            Format::Typed => Stored::Typed(Typed {
-                value: Arc::new(self),
-                life: Life::new(KEPT),
-            }),
+            Format::Typed => Stored::Typed(Typed::new(Arc::new(self), Life::new(KEPT))),
             Format::Encoded => {
                 let mut bytes = vec![0; NUMBER];
                 bytes[..8].copy_from_slice(MAGIC);

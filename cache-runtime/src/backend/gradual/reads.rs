@@ -6,9 +6,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::clocks;
 use super::permit::{self, Permit};
 use super::sides::Sides;
-use crate::backend::{Ask, Backend, Fill, HeldLease, Lease, LeaseMode, Stored, Token};
+use crate::backend::{Lease, LeaseMode, Stored, Token};
 use crate::error::BackendError;
 use crate::key::Key;
 use crate::race;
@@ -29,21 +30,25 @@ impl Sides {
         Some(found)
     }
 
-    pub(super) async fn get(self: &Arc<Self>, key: &Key) -> Result<Option<Stored>, BackendError> {
+    pub(super) async fn get(
+        self: &Arc<Self>,
+        key: &Key,
+        tags: &[Key],
+    ) -> Result<Option<Stored>, BackendError> {
         if let Some(number) = self.moved(key) {
-            let asked = self.ask_new(|new| new.get(key));
+            let asked = self.ask_new(|new| new.get_tagged(key, tags));
             if let (Ok(found), true) = self.trusted(number, asked).await? {
                 self.of_new.read(found.is_some());
                 return Ok(found);
             }
         }
-        let found = self.old.get(key).await?;
+        let found = self.old.get_tagged(key, tags).await?;
         self.of_old.read(found.is_some());
         Ok(found)
     }
 
     /// The answer of the new backend, and whether it may be used.
-    async fn trusted<T>(
+    pub(super) async fn trusted<T>(
         &self,
         number: u64,
         asked: impl Future<Output = Result<T, BackendError>>,
@@ -55,22 +60,23 @@ impl Sides {
     pub(super) async fn lease(
         self: &Arc<Self>,
         key: &Key,
+        tags: &[Key],
         token: Token,
         ttl: Duration,
         mode: LeaseMode,
     ) -> Result<Lease, BackendError> {
         if let Some(number) = self.moved(key) {
-            let asked = self.ask_new(|new| new.lease(key, token, ttl, mode));
+            let asked = self.ask_new(|new| new.lease(key, tags, token, ttl, mode));
             match self.trusted(number, asked).await? {
-                (Ok(lease), true) => return Ok(lease),
+                (Ok(lease), true) => return Ok(clocks::of_new(lease)),
                 // Nobody is to wait for a load that does not come.
-                (Ok(Lease::Granted), false) => {
+                (Ok(Lease::Granted(_)), false) => {
                     let _ = self.ask_new(|new| new.release(key, token)).await;
                 }
                 _ => {}
             }
         }
-        self.old.lease(key, token, ttl, mode).await
+        self.old.lease(key, tags, token, ttl, mode).await
     }
 
     /// Stores where the lease was granted. That is not told by the token, and the share may have changed since: a lease that does not stand at the
@@ -82,12 +88,14 @@ impl Sides {
         value: Stored,
         keep: Duration,
     ) -> Result<bool, BackendError> {
+        let at_old = async |value| match clocks::for_old(value) {
+            Some(value) => self.old.fill(key, token, value, keep).await,
+            None => Ok(false),
+        };
         if self.moved(key).is_none() {
-            return Ok(self.old.fill(key, token, value.clone(), keep).await?
-                || self.fill_new(key, token, value, keep).await);
+            return Ok(at_old(value.clone()).await? || self.fill_new(key, token, value, keep).await);
         }
-        Ok(self.fill_new(key, token, value.clone(), keep).await
-            || self.old.fill(key, token, value, keep).await?)
+        Ok(self.fill_new(key, token, value.clone(), keep).await || at_old(value).await?)
     }
 
     async fn fill_new(
@@ -100,6 +108,9 @@ impl Sides {
         if self.route.permit().is_none() {
             return false;
         }
+        let Some(value) = self.clocks.for_new(value) else {
+            return false;
+        };
         let filled = self.ask_new(|new| new.fill(key, token, value, keep)).await;
         filled.unwrap_or(false)
     }
@@ -157,176 +168,5 @@ impl Sides {
                 Ok(())
             }
         }
-    }
-
-    pub(super) async fn get_many(
-        self: &Arc<Self>,
-        keys: &[Key],
-    ) -> Result<Vec<Option<Stored>>, BackendError> {
-        let (mut moved, mut rest, mut permit) = (Vec::new(), Vec::new(), None);
-        for (at, key) in keys.iter().enumerate() {
-            match self.moved(key) {
-                Some(number) if *permit.get_or_insert(number) == number => moved.push(at),
-                _ => rest.push(at),
-            }
-        }
-        let mut found = vec![None; keys.len()];
-        let pick =
-            |places: &[usize]| -> Vec<Key> { places.iter().map(|&at| keys[at].clone()).collect() };
-        if let Some(number) = permit {
-            let wanted = pick(&moved);
-            let asked = self.ask_new(|new| new.get_many(&wanted));
-            match self.trusted(number, asked).await? {
-                (Ok(values), true) => {
-                    for (at, value) in moved.drain(..).zip(values) {
-                        self.of_new.read(value.is_some());
-                        found[at] = value;
-                    }
-                }
-                _ => rest.append(&mut moved),
-            }
-        }
-        if !rest.is_empty() {
-            for (&at, value) in rest.iter().zip(self.old.get_many(&pick(&rest)).await?) {
-                self.of_old.read(value.is_some());
-                found[at] = value;
-            }
-        }
-        Ok(found)
-    }
-
-    pub(super) async fn lease_many(
-        self: &Arc<Self>,
-        asks: &[Ask],
-        ttl: Duration,
-    ) -> Result<Vec<Lease>, BackendError> {
-        let (mut moved, mut rest, mut permit) = (Vec::new(), Vec::new(), None);
-        for (at, ask) in asks.iter().enumerate() {
-            match self.moved(&ask.key) {
-                Some(number) if *permit.get_or_insert(number) == number => moved.push(at),
-                _ => rest.push(at),
-            }
-        }
-        let pick =
-            |places: &[usize]| -> Vec<Ask> { places.iter().map(|&at| asks[at].clone()).collect() };
-        let mut answers = vec![None; asks.len()];
-        if let Some(number) = permit {
-            let wanted = pick(&moved);
-            let asked = self.ask_new(|new| new.lease_many(&wanted, ttl));
-            match self.trusted(number, asked).await? {
-                (Ok(leases), true) => {
-                    for (at, lease) in moved.drain(..).zip(leases) {
-                        answers[at] = Some(lease);
-                    }
-                }
-                _ => {
-                    let held: Vec<_> = wanted.iter().map(|it| (it.key.clone(), it.token)).collect();
-                    let _ = self.ask_new(|new| new.release_many(&held)).await;
-                    rest.append(&mut moved);
-                }
-            }
-        }
-        if !rest.is_empty() {
-            let leases = self.old.lease_many(&pick(&rest), ttl).await?;
-            for (&at, lease) in rest.iter().zip(leases) {
-                answers[at] = Some(lease);
-            }
-        }
-        // Every place is in one of the two lists, and a backend answers all that it is asked.
-        let lacking = || {
-            let detail = "a backend answered fewer questions than it was asked";
-            BackendError::new(crate::error::BackendErrorKind::Rejected, detail)
-        };
-        answers
-            .into_iter()
-            .map(|answer| answer.ok_or_else(lacking))
-            .collect()
-    }
-
-    pub(super) async fn fill_many(
-        self: &Arc<Self>,
-        fills: Vec<Fill>,
-    ) -> Result<Vec<bool>, BackendError> {
-        let mut stored = vec![false; fills.len()];
-        let (moved, rest): (Vec<usize>, Vec<usize>) =
-            (0..fills.len()).partition(|&at| self.moved(&fills[at].key).is_some());
-        let pick = |places: &[usize]| -> Vec<Fill> {
-            places.iter().map(|&at| fills[at].clone()).collect()
-        };
-        let at_new = async |places: Vec<usize>| {
-            if places.is_empty() || self.route.permit().is_none() {
-                return Vec::new();
-            }
-            let answers = self.ask_new(|new| new.fill_many(pick(&places))).await;
-            places
-                .into_iter()
-                .zip(answers.unwrap_or_default())
-                .collect()
-        };
-        let (at_first_new, at_first_old) = race::both(
-            at_new(moved.clone()),
-            self.fill_old(rest.clone(), pick(&rest)),
-        )
-        .await;
-        for (at, answer) in at_first_new.into_iter().chain(at_first_old?) {
-            stored[at] = answer;
-        }
-        // As with one: what is refused there may stand here.
-        let refused = |places: Vec<usize>| -> Vec<usize> {
-            places.into_iter().filter(|&at| !stored[at]).collect()
-        };
-        let (moved, rest) = (refused(moved), refused(rest));
-        let again = race::both(at_new(rest), self.fill_old(moved.clone(), pick(&moved))).await;
-        for (at, answer) in again.0.into_iter().chain(again.1?) {
-            stored[at] = answer;
-        }
-        Ok(stored)
-    }
-
-    async fn fill_old(
-        &self,
-        places: Vec<usize>,
-        fills: Vec<Fill>,
-    ) -> Result<Vec<(usize, bool)>, BackendError> {
-        if fills.is_empty() {
-            return Ok(Vec::new());
-        }
-        Ok(places
-            .into_iter()
-            .zip(self.old.fill_many(fills).await?)
-            .collect())
-    }
-
-    pub(super) async fn renew_many(
-        self: &Arc<Self>,
-        held: &[HeldLease],
-        ttl: Duration,
-    ) -> Result<Vec<bool>, BackendError> {
-        let at_new = async {
-            if self.route.permit().is_none() {
-                return Vec::new();
-            }
-            self.ask_new(|new| new.renew_many(held, ttl))
-                .await
-                .unwrap_or_default()
-        };
-        let (at_old, at_new) = race::both(self.old.renew_many(held, ttl), at_new).await;
-        let mut stand = at_old?;
-        for (stands, at_new) in stand.iter_mut().zip(at_new) {
-            *stands |= at_new;
-        }
-        Ok(stand)
-    }
-
-    pub(super) async fn release_many(
-        self: &Arc<Self>,
-        held: &[HeldLease],
-    ) -> Result<(), BackendError> {
-        let at_new = async {
-            if self.route.permit().is_some() {
-                let _ = self.ask_new(|new| new.release_many(held)).await;
-            }
-        };
-        race::both(self.old.release_many(held), at_new).await.0
     }
 }

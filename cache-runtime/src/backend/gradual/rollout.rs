@@ -152,12 +152,12 @@ impl Rollout {
             // As long as the new backend is being emptied. Whoever takes the permit away ends this too.
             let ttl = EMPTIED + ASKED + sides.settle;
             let making = Making::new(sides);
-            let asked = sides.old.lease(permit::key(), making.token, ttl, mode);
+            let asked = sides.old.lease(permit::key(), &[], making.token, ttl, mode);
             match in_time(ASKED, asked).await? {
-                Lease::Granted => return self.give(before, share, making).await,
+                Lease::Granted(_) => return self.give(before, share, making).await,
                 // Changed in between.
                 Lease::Hit(_) => making.over(),
-                Lease::Busy(_) | Lease::Bypass(_) => {
+                Lease::Busy(..) | Lease::Bypass(..) => {
                     making.over();
                     break;
                 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
+use super::clocks::Clocks;
 use super::permit::{self, Permit};
 use super::route::Route;
 use crate::backend::{Backend, BackendFuture};
@@ -40,6 +41,7 @@ pub(super) struct Sides {
     pub(super) patience: Duration,
     pub(super) settle: Duration,
     pub(super) stays: Option<Stays>,
+    pub(super) clocks: Clocks,
     health: Health,
 }
 
@@ -99,6 +101,7 @@ impl Sides {
             patience,
             settle,
             stays,
+            clocks: Clocks::default(),
             health: Health {
                 made: Instant::now(),
                 failures: AtomicU32::new(0),

@@ -7,11 +7,16 @@ use std::slice;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::clocks;
+use super::permit::{self, Permit};
 use super::sides::Sides;
-use crate::backend::{Backend, Stored, Token, WriteEnd};
+use crate::backend::{Backend, Lease, LeaseMode, Stored, TagVersion, Token, Versions, WriteEnd};
 use crate::error::BackendError;
 use crate::key::Key;
 use crate::race;
+
+/// A namespace is bumped in less time than this, or the roll-out ends by it.
+const HELD: Duration = Duration::from_secs(10);
 
 impl Sides {
     pub(super) async fn invalidate(self: &Arc<Self>, keys: &[Key]) -> Result<(), BackendError> {
@@ -25,7 +30,17 @@ impl Sides {
         keep: Duration,
     ) -> Result<bool, BackendError> {
         let gone = slice::from_ref(key);
-        if self.moved(key).is_none() {
+        let moved = self.moved(key).is_some();
+        let value = if moved {
+            self.clocks.for_new(value)
+        } else {
+            clocks::for_old(value)
+        };
+        let Some(value) = value else {
+            self.invalidate(gone).await?;
+            return Ok(false);
+        };
+        if !moved {
             let removed = self.tell_new(|new| new.invalidate(gone));
             let (stored, removed) = race::both(self.old.put(key, value, keep), removed).await;
             removed?;
@@ -42,9 +57,78 @@ impl Sides {
         key: &Key,
         token: Token,
         ttl: Duration,
+    ) -> Result<TagVersion, BackendError> {
+        let before = self.new_now(self.moved(key).is_some()).await;
+        let began = self
+            .tell_both(|side| side.begin_write(key, token, ttl))
+            .await?;
+        self.note_moment(before, began);
+        Ok(began)
+    }
+
+    /// What the clock of the new backend says, for a value that may be stored there.
+    async fn new_now(self: &Arc<Self>, wanted: bool) -> Option<TagVersion> {
+        if !wanted {
+            return None;
+        }
+        let versions = self.ask_new(|new| new.versions(&[])).await;
+        versions.ok().map(|versions| versions.now)
+    }
+
+    /// Before the old clock said this, the new one said that.
+    fn note_moment(&self, new: Option<TagVersion>, old: TagVersion) {
+        if let Some(new) = new {
+            self.clocks.note(new, old);
+        }
+    }
+
+    /// The answer is the old backend's. Nobody knows yet what key will be written.
+    pub(super) async fn versions(self: &Arc<Self>, tags: &[Key]) -> Result<Versions, BackendError> {
+        let before = self.new_now(self.route.share() > 0.0).await;
+        let versions = self.old.versions(tags).await?;
+        self.note_moment(before, versions.now);
+        Ok(versions)
+    }
+
+    pub(super) async fn invalidate_tags(
+        self: &Arc<Self>,
+        tags: &[Key],
     ) -> Result<(), BackendError> {
-        self.tell_both(|side| side.begin_write(key, token, ttl))
-            .await
+        self.tell_both(|side| side.invalidate_tags(tags)).await
+    }
+
+    /// The permit is an entry of the namespace. It stands for as long as nobody has taken it away, so it is given anew under a lease that was
+    /// asked for while it stood.
+    pub(super) async fn bump_namespace(self: &Arc<Self>) -> Result<(), BackendError> {
+        let held = self.hold_permit().await?;
+        self.tell_both(|side| side.bump_namespace()).await?;
+        if let Some((permit, token)) = held {
+            let stored = permit.store(self.old.format());
+            if !self
+                .old
+                .fill(permit::key(), token, stored, permit::KEPT)
+                .await?
+            {
+                self.route.close();
+            }
+        }
+        Ok(())
+    }
+
+    /// The permit, if it stands, and a lease of its entry.
+    async fn hold_permit(&self) -> Result<Option<(Permit, Token)>, BackendError> {
+        let Some(found) = self.old.get(permit::key()).await? else {
+            return Ok(None);
+        };
+        let (mode, token) = (LeaseMode::IfStill(found.mark()), Token::fresh());
+        let lease = self
+            .old
+            .lease(permit::key(), &[], token, HELD, mode)
+            .await?;
+        let granted = matches!(lease, Lease::Granted(_));
+        Ok(Permit::read(&found)
+            .filter(|_| granted)
+            .map(|permit| (permit, token)))
     }
 
     pub(super) async fn renew_write(
@@ -79,10 +163,12 @@ impl Sides {
         }
         let end = self.old.end_write(key, token, None).await?;
         let value = value.filter(|_| end == WriteEnd::Clean);
+        let value = value.and_then(|(value, keep)| Some((self.clocks.for_new(value)?, keep)));
+        let has_value = value.is_some();
         let end = self
             .tell_new(|new| new.end_write(key, token, value))
             .await?;
-        Ok(end.unwrap_or(WriteEnd::Overlapped))
+        Ok(end.filter(|_| has_value).unwrap_or(WriteEnd::Overlapped))
     }
 
     pub(super) async fn put_if_newer(
@@ -104,9 +190,16 @@ impl Sides {
         }
         let at_old = self.old.put_if_newer(key, version, value.clone(), nothing);
         let newer = at_old.await?;
-        let keep = if newer { keep } else { nothing };
+        let translated = self.clocks.for_new(value.clone());
+        let keep = if newer && translated.is_some() {
+            keep
+        } else {
+            nothing
+        };
+        let value = translated.unwrap_or(value);
         let at_new = self.tell_new(|new| new.put_if_newer(key, version, value, keep));
-        Ok(at_new.await?.is_some_and(|stored| stored && newer))
+        let stored = at_new.await?.is_some_and(|stored| stored);
+        Ok(stored && keep > nothing)
     }
 
     /// Ends the roll-out too: the permit is one of the entries that go, and the new backend is emptied before it is used again.

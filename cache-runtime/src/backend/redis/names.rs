@@ -13,6 +13,7 @@ use crate::key::{Key, KeyWriter};
 /// | channel that tells of a lease's end | `{<namespace>:<key>}/w` |
 /// | the log of pending writes | `{<namespace>/log}` with what follows |
 /// | the stream of recorded accesses | `{<namespace>/accesses}` |
+/// | versions of tags | `{<namespace>/tags}:<tag>`, the namespace's own `{<namespace>/tags}/f`, the clock `{<namespace>/tags}/c` |
 ///
 /// The braces are the hash tag of Redis Cluster: all of one entry lives on one node. The namespace is escaped as a part of a key
 /// is, so it holds no `:` and two namespaces never share a name. What the log adds to its own tag is told in `lua/log/log.lua`; nothing that
@@ -22,6 +23,8 @@ pub(super) struct Names {
     prefix: Box<str>,
     log: Box<str>,
     accesses: Box<str>,
+    /// With a `:` at the end, which is not part of what the scripts call by it.
+    tags: Box<str>,
 }
 
 impl Names {
@@ -33,6 +36,7 @@ impl Names {
             prefix: format!("{{{namespace}:").into(),
             log: format!("{{{namespace}/log}}").into(),
             accesses: format!("{{{namespace}/accesses}}").into(),
+            tags: format!("{{{namespace}/tags}}:").into(),
         }
     }
 
@@ -44,6 +48,37 @@ impl Names {
     /// The stream of recorded accesses.
     pub(super) fn accesses(&self) -> &str {
         &self.accesses
+    }
+
+    /// What the names of the tags' keys begin with.
+    pub(super) fn tags(&self) -> &str {
+        self.tags.strip_suffix(':').unwrap_or_default()
+    }
+
+    /// The version of a tag.
+    pub(super) fn tag<'a>(&'a self, tag: &'a [u8]) -> Name<'a> {
+        Name {
+            prefix: self.tags.as_bytes(),
+            key: tag,
+            suffix: b"",
+        }
+    }
+
+    /// The version of the namespace.
+    pub(super) fn floor(&self) -> Name<'_> {
+        Name {
+            prefix: self.tags().as_bytes(),
+            key: b"/f",
+            suffix: b"",
+        }
+    }
+
+    /// The clock of the tags.
+    pub(super) fn clock(&self) -> Name<'_> {
+        Name {
+            key: b"/c",
+            ..self.floor()
+        }
     }
 
     /// The stream of a partition's writes.
@@ -164,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn the_log_is_no_entry_of_any_namespace() {
+    fn log_and_tags_are_no_entries_of_any_namespace() {
         let log = Names::new("shop");
         assert_eq!(
             (log.log(), &*log.partition(7)),
@@ -172,6 +207,12 @@ mod tests {
         );
         let entry = text(Names::new("shop/log").value(&Key::from("k")));
         assert!(!entry.starts_with(log.log()), "{entry}");
+        let tags = Names::new("shop");
+        assert_eq!(text(tags.tag(b"org:7")), "{shop/tags}:org:7");
+        assert_eq!(text(tags.floor()), "{shop/tags}/f");
+        assert_eq!(text(tags.clock()), "{shop/tags}/c");
+        let entry = text(Names::new("shop/tags").value(&Key::from("k")));
+        assert!(!entry.starts_with(tags.tags()), "{entry}");
     }
 
     #[test]

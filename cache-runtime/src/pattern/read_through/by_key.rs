@@ -13,7 +13,8 @@ use crate::key::{Key, KeyText};
 use crate::pattern::background::{Refresh, replace};
 use crate::pattern::contexts::Contexts;
 use crate::pattern::entries::{self, CacheValue};
-use crate::pattern::read::{Answer, read};
+use crate::pattern::known::Known;
+use crate::pattern::read::{Answer, read_tagged};
 use crate::shape::{Outcome, Shape};
 use crate::spec::Spec;
 
@@ -122,7 +123,11 @@ where
         arguments: A,
     ) -> Result<(S::Output, Origin), Error> {
         let spec = self.loader.spec();
-        match read(spec, Some(cache.clone()), &key, self.shape).await {
+        let answer = {
+            let known = || self.loader.known(&arguments);
+            read_tagged(spec, Some(cache.clone()), &key, self.shape, &known)
+        };
+        match answer.await {
             Answer::Hit(hit) => Ok((hit.output(), Origin::There)),
             Answer::Ready(output) => Ok((output, Origin::There)),
             Answer::Due(output, refresh) => {
@@ -142,7 +147,8 @@ where
     }
 
     async fn refresh(&'static self, cache: Cache, key: Key, arguments: A) -> Next {
-        let (mark, life) = match self.look(&cache, &key).await {
+        let known = self.loader.known(&arguments);
+        let (mark, life) = match self.look(&cache, &key, &known).await {
             Look::Due(mark, life) => (mark, life),
             Look::Otherwise(next) => return next,
         };
@@ -152,18 +158,21 @@ where
         };
         let body = self.loader.start(&cache, arguments);
         let (spec, shape) = (self.loader.spec(), self.shape);
-        let refresh = Refresh::new(cache.clone(), spec, key.clone(), shape, mark, &life, turn);
+        let call = (cache.clone(), spec, key.clone(), known.clone(), shape);
+        let refresh = Refresh::new(call, mark, &life, turn);
         refresh.run_in_time(body).await;
-        match self.look(&cache, &key).await {
+        match self.look(&cache, &key, &known).await {
             Look::Due(..) => Next::Later(inner.refreshes.pause(&key, &inner.clock)),
             Look::Otherwise(next) => next,
         }
     }
 
-    async fn look(&self, cache: &Cache, key: &Key) -> Look {
+    async fn look(&self, cache: &Cache, key: &Key, known: &Known) -> Look {
         let inner = &cache.inner;
         let spec = self.loader.spec();
-        let stored = match inner.guarded.get(key, &mut inner.guarded.budget()).await {
+        let mut budget = inner.guarded.budget();
+        let tags = known.tags().as_slice();
+        let stored = match inner.guarded.get(key, tags, &mut budget).await {
             Ok(Some(stored)) => stored,
             Ok(None) => return Look::Otherwise(Next::Forget),
             Err(_) => return Look::Otherwise(Next::Later(None)),
@@ -222,7 +231,7 @@ where
         Box::pin(async move {
             let contexts = cache.inner.contexts.clone();
             let called = Self::call(self, cache, key, arguments).await;
-            let (output, origin) = called.map_err(GetError::Cache)?;
+            let (output, origin) = called.map_err(GetError::OfCache)?;
             let value: Option<Box<dyn Any + Send>> = match self.shape.open(output) {
                 Outcome::Value(value) => Some(Box::new(value)),
                 Outcome::Absent => None,
@@ -231,7 +240,7 @@ where
                     // The loader's own error says so too, but in a form that only the loader knows.
                     return Err(match self.missing(&contexts) {
                         Some(context) => {
-                            GetError::Cache(Error::MissingContext { function, context })
+                            GetError::OfCache(Error::MissingContext { function, context })
                         }
                         None => GetError::Failed(LoadFailure::new(function, error)),
                     });

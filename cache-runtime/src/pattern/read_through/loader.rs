@@ -9,6 +9,7 @@ use crate::cache::Cache;
 use crate::error::Error;
 use crate::key::{FromKeyPart, KeyPart, KeyText};
 use crate::pattern::contexts::Contexts;
+use crate::pattern::known::Known;
 use crate::shape::Shape;
 use crate::spec::Spec;
 
@@ -25,6 +26,8 @@ pub struct ReadThrough<A: 'static, R: 'static> {
     body: fn(Contexts, A) -> Body<R>,
     /// Of a loader with contexts.
     contexts: Option<HandedIn<R>>,
+    /// Of a loader with tags: those that its arguments tell.
+    tags: Option<fn(&A) -> Known>,
 }
 
 /// What a body is handed in.
@@ -48,6 +51,7 @@ impl<A, R> ReadThrough<A, R> {
             arguments,
             body,
             contexts: None,
+            tags: None,
         }
     }
 
@@ -55,6 +59,13 @@ impl<A, R> ReadThrough<A, R> {
     #[must_use]
     pub const fn contexts(mut self, needs: Needs, lacking: fn(Error) -> R) -> Self {
         self.contexts = Some(HandedIn { needs, lacking });
+        self
+    }
+
+    /// Sets how the tags are told from the arguments.
+    #[must_use]
+    pub const fn tags(mut self, known: fn(&A) -> Known) -> Self {
+        self.tags = Some(known);
         self
     }
 
@@ -67,6 +78,10 @@ impl<A, R> ReadThrough<A, R> {
     pub(super) fn missing(&self, contexts: &Contexts) -> Option<&'static str> {
         let handed_in = self.contexts.as_ref()?;
         (handed_in.needs)(contexts)
+    }
+
+    pub(super) fn known(&self, arguments: &A) -> Known {
+        self.tags.map_or_else(Known::new, |known| known(arguments))
     }
 
     pub(super) fn parse(&self, values: &[KeyText<'_>]) -> Option<A> {
