@@ -91,7 +91,7 @@ async fn writer(cache: Cache, rows: Arc<Rows>, over: Arc<AtomicBool>) -> u64 {
 
 async fn fault(faults: Faults, over: Arc<AtomicBool>) {
     while !over.load(Ordering::Relaxed) {
-        tokio::time::sleep(Duration::from_millis(fastrand::u64(100..500))).await;
+        tokio::time::sleep(Duration::from_millis(fastrand::u64(300..1500))).await;
         faults.set(match fastrand::u8(..4) {
             0 => Fault::Hung,
             1 => Fault::Refusing,

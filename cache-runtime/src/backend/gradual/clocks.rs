@@ -1,40 +1,16 @@
 //! Two clocks of tags, whose numbers have nothing to do with each other.
 //!
-//! What callers are told in answer to a question for a lease is of the backend that was asked, and the numbers of the new one are marked as such: they are compared
-//! with each other, and come back with the value. What they are told before a write is the old backend's, which a write is about wherever its
-//! value goes in the end. If that is the new backend, the number is translated: to one that its clock said before the old one said the caller's.
+//! What callers are told is always what the old backend's clock says: of one key they may be told at one backend and store at the other, and they compare what they
+//! were told. A value that is stored in the new one has its number translated, to one that the new clock said before the old one said the
+//! caller's: by that it is rather too old than too new.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 
-use crate::backend::{Basis, Encoded, Lease, Stored, TagVersion, Typed, Versions};
+use crate::backend::{Basis, Encoded, Stored, TagVersion, Tags, Typed};
 use crate::entry::header::{self, SINCE};
-
-/// Set in the numbers of the new backend. A clock counts microseconds since 1970 and will not get there.
-const NEW: u64 = 1 << 62;
-
-fn mark(version: TagVersion) -> TagVersion {
-    TagVersion::from_number(version.number() | NEW)
-}
-
-fn mark_both(versions: Versions) -> Versions {
-    Versions {
-        now: mark(versions.now),
-        last: mark(versions.last),
-    }
-}
-
-/// An answer of the new backend, as callers are told it.
-pub(super) fn of_new(lease: Lease) -> Lease {
-    match lease {
-        Lease::Hit(stored) => Lease::Hit(stored),
-        Lease::Granted(versions) => Lease::Granted(mark_both(versions)),
-        Lease::Busy(token, versions) => Lease::Busy(token, mark_both(versions)),
-        Lease::Bypass(token, versions) => Lease::Bypass(token, mark_both(versions)),
-    }
-}
 
 /// So many moments of both clocks are known.
 const MOMENTS: usize = 4096;
@@ -71,16 +47,9 @@ impl Clocks {
     pub(super) fn for_new(&self, value: Stored) -> Option<Stored> {
         match since(&value) {
             None => Some(value),
-            Some(number) if number & NEW != 0 => Some(rebase(value, number & !NEW)),
             Some(number) => self.translate(number).map(|number| rebase(value, number)),
         }
     }
-}
-
-/// The value, to be stored in the old backend; `None` if that could not tell whether it is good: it is from a load that the new one was asked about.
-pub(super) fn for_old(value: Stored) -> Option<Stored> {
-    let is_old = since(&value).is_none_or(|number| number & NEW == 0);
-    is_old.then_some(value)
 }
 
 /// From when the value is, if it says so.
@@ -92,6 +61,15 @@ fn since(value: &Stored) -> Option<u64> {
             Some(number).filter(|number| *number != 0)
         }
     }
+}
+
+/// The tags of the value.
+pub(super) fn tags_of(value: &Stored) -> Tags {
+    let basis = match value {
+        Stored::Typed(typed) => typed.basis.as_ref().map(|basis| basis.tags.clone()),
+        Stored::Encoded(entry) => entry.basis().map(|basis| basis.tags),
+    };
+    basis.unwrap_or_default()
 }
 
 /// The value with another number.
@@ -159,14 +137,6 @@ mod tests {
             Some(None),
             "as new as the operation"
         );
-    }
-
-    #[test]
-    fn a_number_of_the_new_clock_comes_back_as_it_was_and_is_nothing_to_the_old() {
-        let number = mark(TagVersion::from_number(77)).number();
-        assert_eq!(translated(&clocks([]), Some(number)), Some(Some(77)));
-        assert!(for_old(value(Some(number))).is_none());
-        assert!(for_old(value(Some(77))).is_some() && for_old(value(None)).is_some());
     }
 
     #[test]

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::clocks;
 use super::sides::Sides;
 use crate::backend::{Ask, Fill, HeldLease, Lease, Stored};
 use crate::error::BackendError;
@@ -71,8 +70,11 @@ impl Sides {
             let asked = self.ask_new(|new| new.lease_many(&wanted, ttl));
             match self.trusted(number, asked).await? {
                 (Ok(leases), true) => {
-                    for (at, lease) in moved.drain(..).zip(leases) {
-                        answers[at] = Some(clocks::of_new(lease));
+                    let asked = wanted.iter().zip(leases);
+                    let told = asked
+                        .map(|(ask, lease)| Box::pin(self.as_of_old(lease, ask.tags.as_slice())));
+                    for (at, lease) in moved.drain(..).zip(race::all(told.collect()).await) {
+                        answers[at] = Some(lease?);
                     }
                 }
                 _ => {
@@ -126,7 +128,12 @@ impl Sides {
 
     /// Stores those of these places, and tells of which it was done.
     async fn fill_many_at_new(self: &Arc<Self>, fills: &[Fill], places: &[usize]) -> Vec<usize> {
-        let (places, wanted) = at_side(fills, places, |value| self.clocks.for_new(value));
+        let translated = |&at: &usize| {
+            let fill = fills[at].clone();
+            let value = self.clocks.for_new(fill.value)?;
+            Some((at, Fill { value, ..fill }))
+        };
+        let (places, wanted): (Vec<_>, Vec<_>) = places.iter().filter_map(translated).unzip();
         if wanted.is_empty() || self.route.permit().is_none() {
             return Vec::new();
         }
@@ -139,11 +146,14 @@ impl Sides {
         fills: &[Fill],
         places: &[usize],
     ) -> Result<Vec<usize>, BackendError> {
-        let (places, wanted) = at_side(fills, places, clocks::for_old);
+        let wanted: Vec<Fill> = places.iter().map(|&at| fills[at].clone()).collect();
         if wanted.is_empty() {
             return Ok(Vec::new());
         }
-        Ok(stored_of(places, self.old.fill_many(wanted).await?))
+        Ok(stored_of(
+            places.to_vec(),
+            self.old.fill_many(wanted).await?,
+        ))
     }
 
     pub(super) async fn renew_many(
@@ -180,20 +190,7 @@ impl Sides {
     }
 }
 
-/// What of these places one side can store, with its places.
-fn at_side(
-    fills: &[Fill],
-    places: &[usize],
-    of_side: impl Fn(Stored) -> Option<Stored>,
-) -> (Vec<usize>, Vec<Fill>) {
-    let of_side = |&at: &usize| {
-        let fill = fills[at].clone();
-        let value = of_side(fill.value)?;
-        Some((at, Fill { value, ..fill }))
-    };
-    places.iter().filter_map(of_side).unzip()
-}
-
+/// The places of what was stored.
 fn stored_of(places: Vec<usize>, answers: Vec<bool>) -> Vec<usize> {
     let answered = places.into_iter().zip(answers);
     answered

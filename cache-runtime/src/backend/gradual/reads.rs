@@ -6,7 +6,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::clocks;
 use super::permit::{self, Permit};
 use super::sides::Sides;
 use crate::backend::{Lease, LeaseMode, Stored, Token};
@@ -68,7 +67,7 @@ impl Sides {
         if let Some(number) = self.moved(key) {
             let asked = self.ask_new(|new| new.lease(key, tags, token, ttl, mode));
             match self.trusted(number, asked).await? {
-                (Ok(lease), true) => return Ok(clocks::of_new(lease)),
+                (Ok(lease), true) => return self.as_of_old(lease, tags).await,
                 // Nobody is to wait for a load that does not come.
                 (Ok(Lease::Granted(_)), false) => {
                     let _ = self.ask_new(|new| new.release(key, token)).await;
@@ -77,6 +76,29 @@ impl Sides {
             }
         }
         self.old.lease(key, tags, token, ttl, mode).await
+    }
+
+    /// An answer of the new backend, with what the old one's clock says. It is asked after the new one, so that it knows of all that the new one knows of,
+    /// and the two moments can be used for a translation.
+    pub(super) async fn as_of_old(
+        &self,
+        lease: Lease,
+        tags: &[Key],
+    ) -> Result<Lease, BackendError> {
+        let of_new = match &lease {
+            Lease::Hit(_) => return Ok(lease),
+            Lease::Granted(versions) | Lease::Busy(_, versions) | Lease::Bypass(_, versions) => {
+                versions.now
+            }
+        };
+        let versions = self.old.versions(tags).await?;
+        self.clocks.note(of_new, versions.now);
+        Ok(match lease {
+            Lease::Hit(stored) => Lease::Hit(stored),
+            Lease::Granted(_) => Lease::Granted(versions),
+            Lease::Busy(token, _) => Lease::Busy(token, versions),
+            Lease::Bypass(token, _) => Lease::Bypass(token, versions),
+        })
     }
 
     /// Stores where the lease was granted. That is not told by the token, and the share may have changed since: a lease that does not stand at the
@@ -88,14 +110,12 @@ impl Sides {
         value: Stored,
         keep: Duration,
     ) -> Result<bool, BackendError> {
-        let at_old = async |value| match clocks::for_old(value) {
-            Some(value) => self.old.fill(key, token, value, keep).await,
-            None => Ok(false),
-        };
         if self.moved(key).is_none() {
-            return Ok(at_old(value.clone()).await? || self.fill_new(key, token, value, keep).await);
+            return Ok(self.old.fill(key, token, value.clone(), keep).await?
+                || self.fill_new(key, token, value, keep).await);
         }
-        Ok(self.fill_new(key, token, value.clone(), keep).await || at_old(value).await?)
+        Ok(self.fill_new(key, token, value.clone(), keep).await
+            || self.old.fill(key, token, value, keep).await?)
     }
 
     async fn fill_new(

@@ -18,6 +18,8 @@ pub(super) struct Route {
     below: AtomicU64,
     /// The share as it was given, in its bits.
     share: AtomicU64,
+    /// The permit that this process has ended. An answer that was on its way may show it still.
+    ended: AtomicU64,
 }
 
 impl Route {
@@ -26,6 +28,9 @@ impl Route {
         let Some(Permit { number, share }) = permit else {
             return self.close();
         };
+        if self.ended.load(Ordering::Acquire) == number {
+            return;
+        }
         // Read first: every operation comes here, and a store would pull the cache line from the other cores.
         if self.permit.load(Ordering::Relaxed) == number && self.share() == share {
             return;
@@ -37,11 +42,21 @@ impl Route {
     }
 
     /// All keys are the old backend's.
-    pub(super) fn close(&self) {
+    fn close(&self) {
         if self.permit.swap(0, Ordering::AcqRel) != 0 {
             self.share.store(0, Ordering::Relaxed);
             self.below.store(0, Ordering::Relaxed);
         }
+    }
+
+    /// All keys are the old backend's until there is another permit. `false` if they were before.
+    pub(super) fn end(&self) -> bool {
+        let permit = self.permit.load(Ordering::Acquire);
+        if permit != 0 {
+            self.ended.store(permit, Ordering::Release);
+        }
+        self.close();
+        permit != 0
     }
 
     /// The number of the permit, if there is one.
@@ -81,6 +96,18 @@ mod tests {
         assert!((400..600).contains(&some.len()), "{}", some.len());
         assert!((2_300..2_700).contains(&more.len()), "{}", more.len());
         assert!(some.iter().all(|key| more.contains(key)));
+    }
+
+    #[test]
+    fn what_was_ended_here_does_not_come_back() {
+        let route = Route::default();
+        let permit = Permit::new(1.0);
+        route.learn(Some(permit));
+        assert!(route.end());
+        route.learn(Some(permit));
+        assert_eq!(route.permit(), None);
+        route.learn(Some(Permit::new(0.5)));
+        assert_eq!(route.share(), 0.5);
     }
 
     #[test]

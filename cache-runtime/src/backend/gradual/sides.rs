@@ -145,7 +145,7 @@ impl Sides {
 
     /// Takes the permit away: when this has returned `Ok`, no read that begins later, in any process, uses the new backend.
     pub(super) async fn withdraw(&self) -> Result<(), BackendError> {
-        self.route.close();
+        self.route.end();
         self.old
             .invalidate(std::slice::from_ref(permit::key()))
             .await
@@ -194,9 +194,7 @@ impl Sides {
     /// Ends the roll-out, here at once and elsewhere in the background.
     pub(super) fn end(self: &Arc<Self>, why: String) {
         self.rest();
-        let was_open = self.route.permit().is_some();
-        self.route.close();
-        if !was_open {
+        if !self.route.end() {
             return;
         }
         tracing::warn!(

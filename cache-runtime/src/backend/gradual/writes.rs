@@ -30,24 +30,26 @@ impl Sides {
         keep: Duration,
     ) -> Result<bool, BackendError> {
         let gone = slice::from_ref(key);
-        let moved = self.moved(key).is_some();
-        let value = if moved {
-            self.clocks.for_new(value)
-        } else {
-            clocks::for_old(value)
-        };
-        let Some(value) = value else {
-            self.invalidate(gone).await?;
-            return Ok(false);
-        };
-        if !moved {
+        if self.moved(key).is_none() {
             let removed = self.tell_new(|new| new.invalidate(gone));
             let (stored, removed) = race::both(self.old.put(key, value, keep), removed).await;
             removed?;
             return stored;
         }
+        let Some(value) = self.clocks.for_new(value) else {
+            self.invalidate(gone).await?;
+            return Ok(false);
+        };
+        // The old backend takes a tag that it has never heard of for one that was invalidated a moment ago.
+        let tags = clocks::tags_of(&value);
+        let at_old = async {
+            if !tags.is_empty() {
+                self.old.versions(tags.as_slice()).await?;
+            }
+            self.old.invalidate(gone).await
+        };
         let stored = self.tell_new(|new| new.put(key, value, keep));
-        let (removed, stored) = race::both(self.old.invalidate(gone), stored).await;
+        let (removed, stored) = race::both(at_old, stored).await;
         removed?;
         Ok(stored?.unwrap_or(false))
     }
@@ -109,7 +111,7 @@ impl Sides {
                 .fill(permit::key(), token, stored, permit::KEPT)
                 .await?
             {
-                self.route.close();
+                self.route.end();
             }
         }
         Ok(())
@@ -204,7 +206,7 @@ impl Sides {
 
     /// Ends the roll-out too: the permit is one of the entries that go, and the new backend is emptied before it is used again.
     pub(super) async fn clear(self: &Arc<Self>) -> Result<(), BackendError> {
-        self.route.close();
+        self.route.end();
         self.old.clear().await
     }
 
