@@ -134,7 +134,7 @@ async fn storm(hosts: Vec<Host>, time: Duration) {
     let endings = || sum(|host| host.rollout.status().endings);
     tokio::time::sleep(time).await;
     // And until there was enough of what it is about.
-    eventually(DEADLINE, async || hits() > 200 && endings() > 2).await;
+    eventually(DEADLINE, async || hits() > 100 && endings() > 2).await;
     over.store(true, Ordering::Relaxed);
     hosts.iter().for_each(|host| host.faults.heal());
     let done: u64 = counted.join_all().await.into_iter().sum();
@@ -179,7 +179,7 @@ async fn no_read_is_older_than_the_last_write_that_had_returned() {
 }
 
 /// Gives up on the new backend soon enough to have trouble with it.
-const SOON: Duration = Duration::from_millis(10);
+const SOON: Duration = Duration::from_millis(20);
 
 async fn impatient_host(stores: &Stores) -> Host {
     let (new, faults) = Faulty::new(stores.new.clone());

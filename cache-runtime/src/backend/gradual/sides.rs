@@ -262,9 +262,12 @@ impl Sides {
         match self.ask_new(operation).await {
             Ok(answer) => Ok(Some(answer)),
             Err(error) => {
-                self.end(format!(
-                    "the new backend did not take an invalidation: {error}"
-                ));
+                // While it is left alone, what it is not told says nothing new of it, and must not keep it from being tried again.
+                if !self.is_resting() {
+                    self.end(format!(
+                        "the new backend did not take an invalidation: {error}"
+                    ));
+                }
                 self.withdraw().await.map(|()| None)
             }
         }
