@@ -120,7 +120,7 @@ impl Check {
 impl Cache {
     /// Compares the annotations of the program with each other. One line in a test keeps them right:
     ///
-    /// ```
+    /// ```standalone_crate
     /// # use cache_runtime::{Cache, cached, invalidates};
     /// #[cached(key = "user:<id>", ttl = 300)]
     /// async fn load_user(id: u64) -> u64 { id }

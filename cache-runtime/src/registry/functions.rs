@@ -219,7 +219,7 @@ impl Cache {
     ///
     /// A function with both attributes is there once for each. Functions of a library are there if the library is linked in.
     ///
-    /// ```
+    /// ```standalone_crate
     /// use cache_runtime::{Cache, Pattern, cached, invalidates};
     ///
     /// #[cached(key = "user:<id>", ttl = 300)]
