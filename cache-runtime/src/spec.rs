@@ -151,6 +151,7 @@ pub struct Spec {
     template: &'static str,
     pattern: Pattern,
     ttl: Option<Duration>,
+    ttl_of_value: bool,
     stampede: Stampede,
     consistency: Consistency,
     codec: Option<CodecKind>,
@@ -188,6 +189,7 @@ impl Spec {
             template,
             pattern: Pattern::Aside,
             ttl: None,
+            ttl_of_value: false,
             stampede: Stampede::LOCK,
             consistency: Consistency::Fenced,
             codec: None,
@@ -224,6 +226,13 @@ impl Spec {
     #[must_use]
     pub const fn ttl_ms(mut self, ms: u64) -> Self {
         self.ttl = Some(Duration::from_millis(ms));
+        self
+    }
+
+    /// Says that the TTL comes from the value.
+    #[must_use]
+    pub const fn ttl_of_value(mut self) -> Self {
+        self.ttl_of_value = true;
         self
     }
 
@@ -345,6 +354,17 @@ impl Spec {
     #[must_use]
     pub const fn ttl(&self) -> Option<Duration> {
         self.ttl
+    }
+
+    /// Whether the TTL comes from the value (`ttl_with`).
+    #[must_use]
+    pub const fn has_ttl_of_value(&self) -> bool {
+        self.ttl_of_value
+    }
+
+    /// The TTL of entries whose value says nothing of it; `None` if each value says so.
+    pub(crate) fn own_ttl(&self, default: Duration) -> Option<Duration> {
+        (!self.ttl_of_value).then(|| self.ttl.unwrap_or(default))
     }
 
     /// The stampede mode.

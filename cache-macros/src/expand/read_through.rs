@@ -43,6 +43,8 @@ impl Through<'_> {
         let shape = timed_shape(&shape, model.timing.ttl_with.as_ref()).unwrap_or(shape);
         let shape = tags::tagged_shape(&shape, model, at).unwrap_or(shape);
         let tags = (!model.tags.is_empty()).then(|| self.tags(model));
+        // What is wrong with the error is said at the result as a whole.
+        let at = result_span(function);
         let registered = quote_spanned!(at=> ::cache_runtime::private::loader(&#name, #shape));
         quote_spanned! {here=>
             static #name: ::cache_runtime::private::ReadThrough<#arguments, #result> =

@@ -182,6 +182,10 @@ fn queueing(queueing: &Queueing) -> Option<TokenStream> {
 fn timing(timing: &Timing) -> TokenStream {
     let here = Span::mixed_site();
     let ttl = timing.ttl_ms.map(|ms| quote_spanned!(here=> .ttl_ms(#ms)));
+    let of_value = timing
+        .ttl_with
+        .as_ref()
+        .map(|_| quote_spanned!(here=> .ttl_of_value()));
     let jitter = timing.jitter.map(|share| {
         let share = Literal::f64_unsuffixed(share);
         quote_spanned!(here=> .jitter(#share))
@@ -203,7 +207,7 @@ fn timing(timing: &Timing) -> TokenStream {
     let timeout = timing
         .timeout_ms
         .map(|ms| quote_spanned!(here=> .timeout_ms(#ms)));
-    quote_spanned!(here=> #ttl #jitter #refresh_after #beta #stale_if_error #negative_ttl #timeout)
+    quote_spanned!(here=> #ttl #of_value #jitter #refresh_after #beta #stale_if_error #negative_ttl #timeout)
 }
 
 fn stampede(mode: Stampede) -> Option<TokenStream> {

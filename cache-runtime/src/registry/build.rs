@@ -6,7 +6,6 @@ use super::{Entry, loaders};
 use crate::cache::Settings;
 use crate::error::ConfigError;
 use crate::pattern::contexts::Contexts;
-use crate::spec::Spec;
 
 /// Looks for two loaders that claim one template and differ, and, if the cache is to run loaders, for a context that one of them lacks.
 pub(crate) fn check(contexts: &Contexts, settings: &Settings) -> Result<(), ConfigError> {
@@ -27,9 +26,12 @@ pub(crate) fn check(contexts: &Contexts, settings: &Settings) -> Result<(), Conf
 fn agree(one: &Entry, other: &Entry, default_ttl: Duration) -> Result<(), ConfigError> {
     let (a, b) = (one.loader.value(), other.loader.value());
     let differ = if a.id == b.id {
-        let ttl = |spec: &Spec| spec.ttl().unwrap_or(default_ttl);
-        let (a, b) = (ttl(one.loader.spec()), ttl(other.loader.spec()));
-        (a != b).then(|| format!("TTLs of {a:?} and {b:?}"))
+        let ttl = |entry: &Entry| match entry.loader.spec().own_ttl(default_ttl) {
+            Some(ttl) => format!("{ttl:?}"),
+            None => "what each value says".to_owned(),
+        };
+        let (a, b) = (ttl(one), ttl(other));
+        (a != b).then(|| format!("TTLs of {a} and {b}"))
     } else {
         Some(format!("values of `{}` and `{}`", a.name, b.name))
     };

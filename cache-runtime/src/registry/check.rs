@@ -120,7 +120,7 @@ impl Check {
 impl Cache {
     /// Compares the annotations of the program with each other. One line in a test keeps them right:
     ///
-    /// ```
+    /// ```standalone_crate
     /// # use cache_runtime::{Cache, cached, invalidates};
     /// #[cached(key = "user:<id>", ttl = 300)]
     /// async fn load_user(id: u64) -> u64 { id }
@@ -315,9 +315,10 @@ fn compare(one: &CachedBy, other: &CachedBy, default_ttl: Duration, check: &mut 
         );
         check.error(FindingKind::OtherTags, places(), text);
     }
-    let ttl = |function: &CachedBy| function.spec.ttl().unwrap_or(default_ttl);
-    let (a, b) = (ttl(other), ttl(one));
-    if a != b {
+    let ttl = |function: &CachedBy| function.spec.own_ttl(default_ttl);
+    if let (Some(a), Some(b)) = (ttl(other), ttl(one))
+        && a != b
+    {
         let text = format!("`{name}` caches `{template}` for {a:?}, and {with} for {b:?}");
         check.warn(FindingKind::OtherTtl, places(), text);
     }

@@ -60,7 +60,7 @@ pub struct FunctionInfo {
     /// The name of the type that it caches, inside of `Result`, `Option`, `Arc` and a batch loader's collection; `None` for what caches nothing, and for a method or a generic function,
     /// whose types are those of a call.
     pub value: Option<&'static str>,
-    /// `ttl`; `None` for the cache's default, or a TTL from the value.
+    /// `ttl`; `None` for the cache's default, or one that comes from each value.
     pub ttl: Option<Duration>,
     /// `negative_ttl`.
     pub negative_ttl: Option<Duration>,
@@ -219,7 +219,7 @@ impl Cache {
     ///
     /// A function with both attributes is there once for each. Functions of a library are there if the library is linked in.
     ///
-    /// ```
+    /// ```standalone_crate
     /// use cache_runtime::{Cache, Pattern, cached, invalidates};
     ///
     /// #[cached(key = "user:<id>", ttl = 300)]
