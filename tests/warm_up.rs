@@ -43,7 +43,7 @@ fn for_people_it_prints_a_table_of_any_trace() {
     let keys = (0..70_000_u32).map(|access| (access * access / 7) % 9_000);
     fs::write(&trace, keys.flat_map(u32::to_be_bytes).collect::<Vec<_>>()).unwrap();
     let output = example("warm_up", &["--trace", trace.to_str().unwrap()], &[]);
-    let table = String::from_utf8(output.stdout).unwrap();
+    let table = String::from_utf8(output.stdout.clone()).unwrap();
     assert!(
         output.status.success() && output.stderr.is_empty(),
         "{output:?}"

@@ -32,7 +32,7 @@ impl Rows {
     }
 }
 
-#[cached(key = "row:<id>", ttl = 600)]
+#[cached(key = "row:<id>", ttl = 600, tags = ["of-row:<id>"])]
 async fn read_row(rows: &Rows, id: usize) -> u64 {
     let version = rows.committed[id].load(Ordering::SeqCst);
     // As an answer on its way back: what was read may be old when it is stored.
@@ -44,6 +44,11 @@ async fn read_row(rows: &Rows, id: usize) -> u64 {
 
 #[invalidates("row:<id>")]
 async fn write_row(rows: &Rows, id: usize) -> u64 {
+    rows.committed[id].fetch_add(1, Ordering::SeqCst) + 1
+}
+
+#[invalidates(tags("of-row:<id>"))]
+async fn write_row_by_tag(rows: &Rows, id: usize) -> u64 {
     rows.committed[id].fetch_add(1, Ordering::SeqCst) + 1
 }
 
@@ -74,13 +79,13 @@ async fn writer(cache: Cache, rows: Arc<Rows>, over: Arc<AtomicBool>) -> u64 {
     let mut writes = 0;
     while !over.load(Ordering::Relaxed) {
         let id = fastrand::usize(..KEYS);
-        let version = if fastrand::u8(..4) == 0 {
-            match cache.scope(write_row_strictly(&rows, id)).await {
+        let version = match fastrand::u8(..6) {
+            0 => match cache.scope(write_row_strictly(&rows, id)).await {
                 Ok(version) => version,
                 Err(_) => continue,
-            }
-        } else {
-            cache.scope(write_row(&rows, id)).await
+            },
+            1 | 2 => cache.scope(write_row_by_tag(&rows, id)).await,
+            _ => cache.scope(write_row(&rows, id)).await,
         };
         rows.returned[id].fetch_max(version, Ordering::SeqCst);
         writes += 1;

@@ -2,8 +2,10 @@
 //!
 //! A cache that has just been started answers nothing, and all that it is asked for goes to the database. There are three ways around that:
 //!
-//! * **Eagerly**: [`Cache::warm`] loads a list of arguments or keys, or the keys that were the hottest before the restart
-//!   ([`HotKeys`]), with bounded concurrency.
+//! * **Eagerly**: [`Cache::warm`](crate::Cache::warm) loads a list of arguments or keys, or the keys that were the hottest before the restart ([`HotKeys`]), so many at a
+//!   time.
+//! * **From a shadow**: a [`Recorder`](shadow::Recorder) keeps a sampled log of what is read, and [`replay`](shadow::replay) reads it again on another cache.
+//! * **Gradually**: [`Gradual`](crate::backend::Gradual) sends a growing share of the keys from one backend to another.
 
 pub(crate) mod access;
 mod by_key;
