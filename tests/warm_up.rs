@@ -40,7 +40,7 @@ fn each_way_spares_the_database_loads() {
 fn for_people_it_prints_a_table_of_any_trace() {
     let folder = tempfile::tempdir().unwrap();
     let trace = folder.path().join("plain.trace");
-    let keys = (0..70_000_u32).map(|access| (access * access / 7) % 9_000);
+    let keys = (0..70_000_u64).map(|access| (access * access / 7 % 9_000) as u32);
     fs::write(&trace, keys.flat_map(u32::to_be_bytes).collect::<Vec<_>>()).unwrap();
     let output = example("warm_up", &["--trace", trace.to_str().unwrap()], &[]);
     let table = String::from_utf8(output.stdout.clone()).unwrap();

@@ -163,7 +163,7 @@ async fn storm(hosts: Vec<Host>, time: Duration) {
 /// Longer by `STORM_SECONDS`.
 fn time() -> Duration {
     let seconds = std::env::var("STORM_SECONDS").ok();
-    Duration::from_secs(seconds.and_then(|it| it.parse().ok()).unwrap_or(2))
+    Duration::from_secs(seconds.and_then(|it| it.parse().ok()).unwrap_or(1))
 }
 
 async fn hosts(host: impl AsyncFn() -> Host) -> Vec<Host> {
