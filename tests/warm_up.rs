@@ -3,7 +3,7 @@
 use std::fs;
 
 use serde_json::Value;
-use tests::example;
+use tests::{example, example_on_a_terminal};
 
 #[test]
 fn each_way_spares_the_database_loads() {
@@ -78,4 +78,16 @@ fn a_trace_that_is_missing_or_too_short_is_an_error() {
     }
     let output = example("warm_up", &["--trce"], &[]);
     assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn on_a_terminal_it_shows_how_far_it_is() {
+    let (output, shown) = example_on_a_terminal("warm_up", &["--generated", "--json"]);
+    assert!(output.status.success(), "{shown}");
+    assert!(shown.contains("\rcache warm-up ["), "{shown:?}");
+    assert!(
+        shown.contains("\rcache warm-up: loaded 2000, already there 0"),
+        "{shown:?}"
+    );
+    serde_json::from_slice::<Value>(&output.stdout).unwrap();
 }
