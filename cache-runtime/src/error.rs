@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
+pub use crate::registry::{GetError, LoadFailure};
+
 /// An error of the cache itself.
 ///
 /// A cached function never returns one of these on its own account: reads fail open. They come from building a cache, from
@@ -32,6 +34,15 @@ pub enum Error {
     LogFull(u64),
     /// The cache has been shut down, and takes no more write-behind writes.
     ShutDown,
+    /// A read-through loader had to run, and the cache it ran on has no value for an argument marked `#[context]`.
+    MissingContext {
+        /// The loader's name.
+        function: &'static str,
+        /// The type of the context.
+        context: &'static str,
+    },
+    /// [`Cache::get`](crate::Cache::get) has no value to return.
+    Get(Box<GetError>),
 }
 
 impl fmt::Display for Error {
@@ -55,6 +66,11 @@ impl fmt::Display for Error {
                 "write refused, as {pending} writes of the function are pending already"
             ),
             Self::ShutDown => f.write_str("write refused, as the cache has been shut down"),
+            Self::MissingContext { function, context } => write!(
+                f,
+                "`{function}` needs `{context}` to load, and this cache was not given it: use `Cache::builder().provide(…)`"
+            ),
+            Self::Get(error) => error.fmt(f),
         }
     }
 }
@@ -68,7 +84,12 @@ impl std::error::Error for Error {
             | Self::NotLogged(error) => Some(error),
             Self::Config(error) => Some(error),
             Self::Codec(error) => Some(error),
-            Self::AlreadyInstalled | Self::Timeout(_) | Self::LogFull(_) | Self::ShutDown => None,
+            Self::Get(error) => error.source(),
+            Self::AlreadyInstalled
+            | Self::Timeout(_)
+            | Self::LogFull(_)
+            | Self::ShutDown
+            | Self::MissingContext { .. } => None,
         }
     }
 }
@@ -88,6 +109,15 @@ impl From<ConfigError> for Error {
 impl From<CodecError> for Error {
     fn from(error: CodecError) -> Self {
         Self::Codec(error)
+    }
+}
+
+impl From<GetError> for Error {
+    fn from(error: GetError) -> Self {
+        match error {
+            GetError::OfCache(error) => error,
+            error => Self::Get(Box::new(error)),
+        }
     }
 }
 
