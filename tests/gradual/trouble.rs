@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use cache_runtime::backend::{Backend, Gradual, Life, Memory, Stored, Typed};
+use cache_runtime::backend::redis::Redis;
+use cache_runtime::backend::{Backend, Encoded, Gradual, Life, Memory, Stored, Typed};
 use cache_runtime::testing::{Fault, Faulty};
 use cache_runtime::{Cache, Key, cached};
-use tests::{DEADLINE, Gate, eventually, within};
+use tests::{DEADLINE, Gate, Proxy, RedisServer, eventually, within};
 
 use super::{Stores, has, kept, number};
 
@@ -173,4 +174,40 @@ async fn an_older_version_is_kept_out_of_the_new_backend_too() {
             .unwrap()
     );
     assert_eq!(found(&backend, &key).await, None);
+}
+
+/// A read that asks the new backend before it is emptied, and for the permit after it is used again. What it was told is from before, and the permit is another
+/// one.
+#[tokio::test]
+async fn an_answer_from_before_a_new_beginning_is_not_used() {
+    let (old, new) = (RedisServer::start().await, RedisServer::start().await);
+    let connect = async |url: String| {
+        let redis = Redis::from_url(&url).unwrap();
+        redis.connect().await.unwrap()
+    };
+    let slow = Proxy::before(&old).await;
+    let reader = super::patient(Gradual::builder(
+        connect(slow.url()).await,
+        connect(new.url()).await,
+    ));
+    let (reader, seen) = reader.build().unwrap();
+    let (other_new, faults) = Faulty::new(connect(new.url()).await);
+    let other = super::patient(Gradual::builder(connect(old.url()).await, other_new));
+    let (other, rollout) = other.build().unwrap();
+    rollout.grow_to(1.0).await.unwrap();
+    eventually(DEADLINE, async || seen.status().share == 1.0).await;
+    let key = Key::from("row:1");
+    let row = Encoded::new(b"a row as it was before".as_slice().into());
+    let kept = Duration::from_secs(60);
+    assert!(other.put(&key, Stored::Encoded(row), kept).await.unwrap());
+    assert!(reader.get(&key).await.unwrap().is_some());
+    // What it asks the old backend takes a while to get there.
+    slow.delay(Duration::from_millis(200));
+    faults.set(Fault::Down);
+    other.invalidate(std::slice::from_ref(&key)).await.unwrap();
+    faults.heal();
+    let read = async { reader.get(&key).await.unwrap() };
+    let again = eventually(DEADLINE, async || rollout.grow_to(1.0).await.is_ok());
+    let (found, ()) = within(async { tokio::join!(read, again) }).await;
+    assert!(found.is_none(), "it was invalidated before the read began");
 }
