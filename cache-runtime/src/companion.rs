@@ -92,6 +92,7 @@ where
         return Err(CodecError::new(codec, problem).into());
     };
     inner.epochs.advance(std::slice::from_ref(&key));
+    inner.tell_regions(std::slice::from_ref(&key));
     inner.guarded.put(&key, stored, keep).await?;
     Ok(())
 }

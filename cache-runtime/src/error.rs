@@ -32,6 +32,8 @@ pub enum Error {
     LogFull(u64),
     /// The cache has been shut down, and takes no more write-behind writes.
     ShutDown,
+    /// So many keys' invalidations could not be published on the bus in time. They are published when it is back.
+    Unpublished(u64),
 }
 
 impl fmt::Display for Error {
@@ -55,6 +57,10 @@ impl fmt::Display for Error {
                 "write refused, as {pending} writes of the function are pending already"
             ),
             Self::ShutDown => f.write_str("write refused, as the cache has been shut down"),
+            Self::Unpublished(keys) => write!(
+                f,
+                "the invalidations of {keys} keys are not on the bus yet; they are published when it is back"
+            ),
         }
     }
 }
@@ -68,7 +74,11 @@ impl std::error::Error for Error {
             | Self::NotLogged(error) => Some(error),
             Self::Config(error) => Some(error),
             Self::Codec(error) => Some(error),
-            Self::AlreadyInstalled | Self::Timeout(_) | Self::LogFull(_) | Self::ShutDown => None,
+            Self::AlreadyInstalled
+            | Self::Timeout(_)
+            | Self::LogFull(_)
+            | Self::ShutDown
+            | Self::Unpublished(_) => None,
         }
     }
 }

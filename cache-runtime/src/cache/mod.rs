@@ -20,6 +20,7 @@ pub(crate) use installed::Current;
 
 use crate::clock::Clock;
 use crate::error::Error;
+use crate::events::Events;
 use crate::guard::{Delivery, Guarded, without_timers};
 use crate::invalidation;
 use crate::key::Key;
@@ -71,6 +72,7 @@ pub(crate) struct Inner {
     pub(crate) epochs: Epochs,
     pub(crate) settings: Settings,
     pub(crate) writes: Writes,
+    pub(crate) events: Option<Events>,
 }
 
 /// What the builder decided.
@@ -132,14 +134,15 @@ impl Cache {
         }
     }
 
-    /// Removes every entry of the cache's namespace. On Redis this walks the key space in steps; other programs' keys stay.
+    /// Removes every entry of the cache's namespace, and on a bus those of the other regions too. On Redis this walks the key space in steps; other programs'
+    /// keys stay.
     ///
     /// # Errors
     ///
     /// [`Error::Backend`] if the backend is away or fails half-way.
     pub async fn clear(&self) -> Result<(), Error> {
-        self.inner.epochs.advance_all();
-        Ok(self.inner.guarded.clear().await?)
+        self.inner.tell_regions_of_everything();
+        Ok(self.inner.clear_here().await?)
     }
 
     /// Runs `work` so that the invalidations inside take effect after it, not before: for a transaction that ends in `work`.
@@ -185,6 +188,7 @@ impl Cache {
         let guarded = &self.inner.guarded;
         Stats {
             write_behind: self.inner.write_behind_stats(),
+            bus: self.inner.events.as_ref().map(Events::stats),
             functions: self.inner.functions.iter().map(FunctionStats::of).collect(),
             backend: BackendStats {
                 name: guarded.backend().name(),
@@ -197,10 +201,15 @@ impl Cache {
 }
 
 impl Inner {
-    /// Invalidates in this process's own record and at the backend.
+    /// Invalidates in this process's own record and at the backend, and tells the other regions.
     pub(crate) async fn invalidate(&self, keys: &[Key]) -> Delivery {
-        self.epochs.advance(keys);
-        self.guarded.invalidate(keys).await
+        // Before anything that can be dropped half-way.
+        self.tell_regions(keys);
+        let delivery = self.invalidate_here(keys).await;
+        if let Delivery::Kept(_) = delivery {
+            self.tell_regions_and_own(keys);
+        }
+        delivery
     }
 
     /// Does `work` without a caller to wait for it: at once if it needs no waiting, else on the runtime.
@@ -266,7 +275,7 @@ impl Epochs {
         }
     }
 
-    fn advance_all(&self) {
+    pub(crate) fn advance_all(&self) {
         for count in &self.counts {
             count.fetch_add(1, Ordering::SeqCst);
         }

@@ -48,9 +48,10 @@ impl Intent {
         let inner = &self.cache.inner;
         let key = std::slice::from_ref(&self.key);
         inner.epochs.advance(key);
+        inner.tell_regions(key);
         let ended = inner.guarded.end_write(&self.key, self.token, value).await;
         if ended.is_err() {
-            report(inner.guarded.invalidate(key).await);
+            report(inner.invalidate(key).await);
         }
         ended
     }

@@ -1,0 +1,55 @@
+-- ARGV: the bus, how old the first event of a group may be, how many events there may be, how long a process's own group may be silent, when it is
+-- not too early to trim again. Answers the groups that were lost. Times are in milliseconds.
+local oldest, most, silence, every = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
+if not redis.call('SET', BUS .. '/trim', '1', 'NX', 'PX', every) then return {} end
+
+-- One that has nothing before it and was not heard of for a day is forgotten.
+local function silence_of(group)
+  local shortest
+  for _, flat in ipairs(redis.call('XINFO', 'CONSUMERS', BUS, group.name)) do
+    local process = fields(flat)
+    if process.pending == 0 and process.idle > DAY then
+      redis.call('XGROUP', 'DELCONSUMER', BUS, group.name, process.name)
+    end
+    shortest = math.min(shortest or process.idle, process.idle)
+  end
+  return shortest or 0
+end
+
+local lost, kept, now = {}, {}, now_ms()
+
+local function lose(group)
+  redis.call('XGROUP', 'DESTROY', BUS, group.name)
+  redis.call('HDEL', FLUSH, group.name)
+  lost[#lost + 1] = group.name
+end
+
+for _, group in ipairs(groups_of_bus()) do
+  group.first = first_of(group)
+  local is_late = group.first and parts(group.first) + oldest < now
+  -- Redis 7 counts: events that are not there any more and were not given to the group.
+  local lacks = type(group.lag) == 'number' and group.lag > redis.call('XLEN', BUS)
+  local is_silent = silence_of(group) > silence and string.find(group.name, '/', 1, true)
+  if is_late or lacks or is_silent then lose(group) else kept[#kept + 1] = group end
+end
+
+-- Removes what all have acknowledged. Answers the place of the group that is furthest behind.
+local function remove_acknowledged()
+  local at
+  for i, group in ipairs(kept) do
+    if group.first and (not at or is_before(group.first, kept[at].first)) then at = i end
+  end
+  if at then
+    redis.call('XTRIM', BUS, 'MINID', kept[at].first)
+  elseif redis.call('EXISTS', BUS) == 1 then
+    redis.call('XTRIM', BUS, 'MAXLEN', 0)
+  end
+  return at
+end
+
+local furthest = remove_acknowledged()
+while furthest and redis.call('XLEN', BUS) > most do
+  lose(table.remove(kept, furthest))
+  furthest = remove_acknowledged()
+end
+return lost
