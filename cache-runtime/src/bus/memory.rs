@@ -66,7 +66,7 @@ struct Members {
     through: Option<Position>,
     given: BTreeMap<Position, Given>,
     owes: Option<Token>,
-    read: Moment,
+    heard: Moment,
 }
 
 struct Given {
@@ -201,7 +201,6 @@ impl Shared {
         let row = &mut *self.row();
         let began = row.began(now);
         let members = row.groups.get_mut(group.as_str())?;
-        members.read = now;
         let positions: Vec<Position> = match read {
             Read::New => {
                 let next = members.not_given(&row.events).take(most);
@@ -242,7 +241,7 @@ impl Shared {
         row.trimmed = Some(now);
         let mut lost = row.lose(|row, name, members| {
             let is_of_process = Group::named(name).is_of_process();
-            (is_of_process && now.since(members.read) > retention.silence)
+            (is_of_process && now.since(members.heard) > retention.silence)
                 || members
                     .first(&row.events)
                     .is_some_and(|(first, _)| row.age(now, *first) > retention.age)
@@ -338,8 +337,9 @@ impl Bus for MemoryBus {
                 through: row.last,
                 given: BTreeMap::new(),
                 owes: Some(Token::fresh()),
-                read: now,
+                heard: now,
             });
+            members.heard = now;
             Ok(members.owes)
         })
     }

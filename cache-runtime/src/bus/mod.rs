@@ -79,7 +79,7 @@ pub struct Retention {
     pub age: Duration,
     /// While the row has more events than this, the group that is furthest behind is lost.
     pub events: u64,
-    /// The group of a single process that has not read for so long is lost. Those of regions are kept.
+    /// The group of a single process that has not joined again for so long is lost. Those of regions are kept.
     pub silence: Duration,
     /// Whoever asks sooner than this after another gets no answer: one process trims for all.
     pub every: Duration,
@@ -110,6 +110,8 @@ pub trait Bus: Send + Sync + fmt::Debug + 'static {
 
     /// Makes the group, if there is none of this name: it will be given what is published from now on. What was published before it will not be
     /// given, so it owes a flush.
+    ///
+    /// A process of the group calls it again from time to time: the group of a single process is lost when it has not for [`Retention::silence`].
     ///
     /// The answer names the flush that it owes, or `None`. The group owes it, not the caller: until [`flushed`](Self::flushed) every
     /// process of the group is told of it.

@@ -145,7 +145,7 @@ impl Bench {
         found.await.expect("read").expect("a group")
     }
 
-    async fn new(&self, group: &Group, process: Token) -> Vec<Delivered> {
+    async fn fresh(&self, group: &Group, process: Token) -> Vec<Delivered> {
         self.read(group, process, Read::New, ALL).await
     }
 
@@ -189,14 +189,14 @@ async fn a_group_is_given_what_is_published_after_it_joined(bench: Bench) {
     bench.publish(&["a", "b"]).await;
     bench.join(&other).await;
     bench.publish(&["c"]).await;
-    let seen = bench.new(&one, process).await;
+    let seen = bench.fresh(&one, process).await;
     assert_eq!(keys(&seen), ["a", "b", "c"]);
     assert!(seen.is_sorted_by_key(|event| event.position));
-    assert_eq!(keys(&bench.new(&other, process).await), ["c"]);
+    assert_eq!(keys(&bench.fresh(&other, process).await), ["c"]);
     // To join once more changes nothing.
     bench.publish(&["d"]).await;
     bench.join(&one).await;
-    assert_eq!(keys(&bench.new(&one, process).await), ["d"]);
+    assert_eq!(keys(&bench.fresh(&one, process).await), ["d"]);
 }
 
 async fn an_event_arrives_as_it_was_sent(bench: Bench) {
@@ -216,7 +216,7 @@ async fn an_event_arrives_as_it_was_sent(bench: Bench) {
     let sent: Vec<Event> = whats.into_iter().map(event).collect();
     let published = bench.bus.publish(Token::fresh(), 1, &sent).await;
     assert_eq!(published.expect("publish"), Published::Done);
-    let seen = bench.new(&here, Token::fresh()).await;
+    let seen = bench.fresh(&here, Token::fresh()).await;
     let seen: Vec<_> = seen.into_iter().filter_map(|seen| seen.event).collect();
     assert_eq!(seen, sent);
 }
@@ -227,15 +227,15 @@ async fn an_event_is_given_to_one_process_of_its_group(bench: Bench) {
     bench.publish(&["a", "b", "c"]).await;
     let first = bench.read(&here, one, Read::New, 2).await;
     assert_eq!(keys(&first), ["a", "b"]);
-    assert_eq!(keys(&bench.new(&here, other).await), ["c"]);
-    assert!(bench.new(&here, one).await.is_empty());
+    assert_eq!(keys(&bench.fresh(&here, other).await), ["c"]);
+    assert!(bench.fresh(&here, one).await.is_empty());
 }
 
 async fn what_is_not_acknowledged_is_given_again(bench: Bench) {
     let (here, one, other) = (group("here"), Token::fresh(), Token::fresh());
     bench.join(&here).await;
     bench.publish(&["a", "b", "c"]).await;
-    let seen = bench.new(&here, one).await;
+    let seen = bench.fresh(&here, one).await;
     bench.acknowledge(&here, &seen[1..2]).await;
     let again = bench.read(&here, one, Read::Again, ALL).await;
     assert_eq!(keys(&again), ["a", "c"]);
@@ -250,7 +250,7 @@ async fn another_process_takes_over_what_was_left(bench: Bench) {
     let (here, dead, alive) = (group("here"), Token::fresh(), Token::fresh());
     bench.join(&here).await;
     bench.publish(&["a", "b", "c"]).await;
-    let seen = bench.new(&here, dead).await;
+    let seen = bench.fresh(&here, dead).await;
     bench.acknowledge(&here, &seen[..1]).await;
     let long = Duration::from_secs(600);
     assert!(bench.claim(&here, alive, long).await.is_empty(), "too soon");
@@ -272,7 +272,7 @@ async fn a_batch_that_is_sent_again_is_there_once(bench: Bench) {
         let published = bench.bus.publish(sender, number, &[event(key)]).await;
         assert_eq!(published.expect("publish"), Published::Done);
     }
-    assert_eq!(keys(&bench.new(&here, process).await), ["a", "b", "c"]);
+    assert_eq!(keys(&bench.fresh(&here, process).await), ["a", "b", "c"]);
 }
 
 async fn a_sender_is_told_what_is_forgotten(bench: Bench) {
@@ -284,14 +284,14 @@ async fn a_sender_is_told_what_is_forgotten(bench: Bench) {
     };
     assert_eq!(publish(3, &[event("a")]).await, Published::Forgotten);
     assert_eq!(publish(2, &[]).await, Published::Forgotten);
-    assert!(bench.new(&here, Token::fresh()).await.is_empty());
+    assert!(bench.fresh(&here, Token::fresh()).await.is_empty());
     assert_eq!(publish(1, &[event("b")]).await, Published::Done);
     assert_eq!(publish(1, &[]).await, Published::Done);
     assert_eq!(publish(2, &[]).await, Published::Forgotten);
     // To ask changes nothing.
     assert_eq!(publish(3, &[event("c")]).await, Published::Forgotten);
     assert_eq!(publish(2, &[event("d")]).await, Published::Done);
-    assert_eq!(keys(&bench.new(&here, Token::fresh()).await), ["b", "d"]);
+    assert_eq!(keys(&bench.fresh(&here, Token::fresh()).await), ["b", "d"]);
 }
 
 async fn a_new_group_owes_a_flush_until_it_is_done(bench: Bench) {
@@ -332,14 +332,14 @@ async fn nothing_is_trimmed_that_a_group_has_not_acknowledged(bench: Bench) {
         bench.join(group).await;
     }
     bench.publish(&["a", "b", "c"]).await;
-    let seen = bench.new(&fast, process).await;
+    let seen = bench.fresh(&fast, process).await;
     bench.acknowledge(&fast, &seen).await;
     // One was given and one not.
-    let seen = bench.new(&idle, process).await;
+    let seen = bench.fresh(&idle, process).await;
     bench.acknowledge(&idle, &seen[..2]).await;
     assert_eq!(keys(&bench.read(&slow, process, Read::New, 1).await), ["a"]);
     assert!(bench.trim(KEEP).await.is_empty());
-    assert_eq!(keys(&bench.new(&slow, process).await), ["b", "c"]);
+    assert_eq!(keys(&bench.fresh(&slow, process).await), ["b", "c"]);
     let again = bench.read(&slow, process, Read::Again, ALL).await;
     assert_eq!(keys(&again), ["a", "b", "c"]);
     bench.acknowledge(&slow, &again).await;
@@ -360,7 +360,7 @@ async fn what_all_have_acknowledged_is_trimmed(bench: Bench) {
         // As many as there may be: with the earlier ones there were too many, and a group would be lost.
         assert!(bench.trim(only_two).await.is_empty());
         for group in [&one, &other] {
-            let seen = bench.new(group, process).await;
+            let seen = bench.fresh(group, process).await;
             assert_eq!(keys(&seen), ["a", "b"]);
             bench.acknowledge(group, &seen).await;
         }
@@ -389,7 +389,7 @@ async fn a_group_that_is_too_far_behind_is_lost(bench: Bench) {
     bench.join(&slow).await;
     bench.join(&fast).await;
     bench.publish(&["a", "b", "c"]).await;
-    let seen = bench.new(&fast, process).await;
+    let seen = bench.fresh(&fast, process).await;
     bench.acknowledge(&fast, &seen[..2]).await;
     assert_eq!(bench.trim(Retention { events: 2, ..KEEP }).await, ["slow"]);
     assert!(!bench.is_there(&slow).await);
@@ -400,9 +400,9 @@ async fn a_group_that_is_too_far_behind_is_lost(bench: Bench) {
     );
     let flush = bench.bus.join(&slow).await.expect("join");
     assert!(flush.is_some(), "nobody told it what it missed");
-    assert!(bench.new(&slow, process).await.is_empty());
+    assert!(bench.fresh(&slow, process).await.is_empty());
     bench.publish(&["d"]).await;
-    assert_eq!(keys(&bench.new(&slow, process).await), ["d"]);
+    assert_eq!(keys(&bench.fresh(&slow, process).await), ["d"]);
 }
 
 async fn a_group_that_is_too_late_is_lost(bench: Bench) {
@@ -411,7 +411,7 @@ async fn a_group_that_is_too_late_is_lost(bench: Bench) {
     bench.publish(&["a"]).await;
     bench.join(&idle).await;
     // One is lost also if a process of it has been given the event.
-    bench.new(&late, process).await;
+    bench.fresh(&late, process).await;
     let age = Duration::from_millis(40);
     let short = Retention { age, ..KEEP };
     tokio::time::sleep(age * 2).await;
@@ -425,19 +425,19 @@ async fn the_group_of_a_silent_process_is_lost(bench: Bench) {
     let (loud, silent) = (Token::fresh(), Token::fresh());
     let (of_loud, of_silent) = (region.of_process(loud), region.of_process(silent));
     bench.join(&region).await;
-    bench.new(&region, silent).await;
+    bench.fresh(&region, silent).await;
     for (group, process) in [(&of_loud, loud), (&of_silent, silent)] {
         bench.join(group).await;
-        bench.new(group, process).await;
+        bench.fresh(group, process).await;
     }
     let silence = Duration::from_millis(500);
     let short = Retention { silence, ..KEEP };
     let began = Instant::now();
     while began.elapsed() < silence * 2 {
-        bench.new(&of_loud, loud).await;
+        bench.join(&of_loud).await;
         tokio::time::sleep(silence / 10).await;
     }
-    bench.new(&of_loud, loud).await;
+    bench.join(&of_loud).await;
     assert_eq!(bench.trim(short).await, [of_silent.as_str()]);
     assert!(bench.is_there(&region).await);
     assert!(bench.is_there(&of_loud).await);
@@ -449,7 +449,7 @@ async fn a_process_that_leaves_takes_its_own_group_with_it(bench: Bench) {
     bench.join(&region).await;
     bench.join(&own).await;
     bench.publish(&["a"]).await;
-    bench.new(&region, process).await;
+    bench.fresh(&region, process).await;
     bench.bus.leave(&own, process).await.expect("leave");
     bench.bus.leave(&region, process).await.expect("leave");
     assert!(!bench.is_there(&own).await);
@@ -472,7 +472,7 @@ async fn a_backlog_is_what_is_not_acknowledged(bench: Bench) {
     let oldest = backlog.expect("a group").oldest;
     assert!(oldest >= Duration::from_millis(18), "{oldest:?}");
     bench.acknowledge(&here, &seen).await;
-    let seen = bench.new(&here, process).await;
+    let seen = bench.fresh(&here, process).await;
     bench.acknowledge(&here, &seen).await;
     let backlog = bench.bus.backlog(&here).await.expect("backlog");
     assert_eq!(backlog, Some(crate::bus::Backlog::default()));

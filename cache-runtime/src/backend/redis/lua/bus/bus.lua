@@ -3,10 +3,11 @@
 -- ARGV[1] is the hash tag that all keys of the bus share, here T:
 --   T            the events: a stream of entries with the field e, in which the regions' groups are groups
 --   T/flush      group -> the name of the flush that it owes
+--   T/heard      group -> when one of its processes last joined, in milliseconds
 --   T/p:<token>  the number of a sender's last batch, for a day after it was last heard of
 --   T/trim       there while it is too early to trim again
 local BUS = ARGV[1]
-local FLUSH = BUS .. '/flush'
+local FLUSH, HEARD = BUS .. '/flush', BUS .. '/heard'
 
 -- Fields with their values, as a table.
 local function fields(flat)

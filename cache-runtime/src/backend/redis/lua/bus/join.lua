@@ -5,4 +5,5 @@ if not made.err then
 elseif string.sub(made.err, 1, 9) ~= 'BUSYGROUP' then
   return made
 end
+redis.call('HSET', HEARD, ARGV[2], whole(now_ms()))
 return redis.call('HGET', FLUSH, ARGV[2])

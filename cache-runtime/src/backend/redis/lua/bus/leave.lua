@@ -2,6 +2,7 @@
 if ARGV[4] == '1' then
   redis.pcall('XGROUP', 'DESTROY', BUS, ARGV[2])
   redis.call('HDEL', FLUSH, ARGV[2])
+  redis.call('HDEL', HEARD, ARGV[2])
   return 0
 end
 local processes = redis.pcall('XINFO', 'CONSUMERS', BUS, ARGV[2])

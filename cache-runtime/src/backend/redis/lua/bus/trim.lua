@@ -3,24 +3,29 @@
 local oldest, most, silence, every = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
 if not redis.call('SET', BUS .. '/trim', '1', 'NX', 'PX', every) then return {} end
 
--- One that has nothing before it and was not heard of for a day is forgotten.
-local function silence_of(group)
-  local shortest
+local lost, kept, now = {}, {}, now_ms()
+
+-- A process that has nothing before it and was given nothing for a day is forgotten: where it is still there it is known again with its next event.
+local function forget_processes(group)
   for _, flat in ipairs(redis.call('XINFO', 'CONSUMERS', BUS, group.name)) do
     local process = fields(flat)
     if process.pending == 0 and process.idle > DAY then
       redis.call('XGROUP', 'DELCONSUMER', BUS, group.name, process.name)
     end
-    shortest = math.min(shortest or process.idle, process.idle)
   end
-  return shortest or 0
 end
 
-local lost, kept, now = {}, {}, now_ms()
+-- The group of a single process, of which nothing was heard for too long. Its reads do not count: before Redis 7.2 those without an event leave no trace.
+local function is_silent(group)
+  if not string.find(group.name, '/', 1, true) then return false end
+  local heard = tonumber(redis.call('HGET', HEARD, group.name) or '0') or 0
+  return now - heard > silence
+end
 
 local function lose(group)
   redis.call('XGROUP', 'DESTROY', BUS, group.name)
   redis.call('HDEL', FLUSH, group.name)
+  redis.call('HDEL', HEARD, group.name)
   lost[#lost + 1] = group.name
 end
 
@@ -29,8 +34,12 @@ for _, group in ipairs(groups_of_bus()) do
   local is_late = group.first and parts(group.first) + oldest < now
   -- Redis 7 counts: events that are not there any more and were not given to the group.
   local lacks = type(group.lag) == 'number' and group.lag > redis.call('XLEN', BUS)
-  local is_silent = silence_of(group) > silence and string.find(group.name, '/', 1, true)
-  if is_late or lacks or is_silent then lose(group) else kept[#kept + 1] = group end
+  if is_late or lacks or is_silent(group) then
+    lose(group)
+  else
+    forget_processes(group)
+    kept[#kept + 1] = group
+  end
 end
 
 -- Removes what all have acknowledged. Answers the place of the group that is furthest behind.
