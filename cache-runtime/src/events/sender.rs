@@ -60,8 +60,15 @@ impl Sender {
 
     /// Sends until it is acknowledged. `false`: the cache is gone, and the bus too.
     async fn send(&mut self, Batch { mut events }: Batch) -> bool {
-        let mut pauses = Pauses::new();
+        let clock = self.shared.clock.clone();
+        let (mut pauses, mut waited_to) = (Pauses::new(), clock.now());
         loop {
+            // What waits here waits for the bus too.
+            let now = clock.now();
+            for event in &mut events {
+                event.waited += now.since(waited_to);
+            }
+            waited_to = now;
             match self.publish(&events).await {
                 Ok(Published::Done) => {
                     self.number += 1;
