@@ -5,9 +5,10 @@
 --   T/flush      group -> the name of the flush that it owes
 --   T/heard      group -> when one of its processes last joined, in milliseconds
 --   T/p:<token>  the number of a sender's last batch, for a day after it was last heard of
+--   T/removed    how many events were removed from the stream since it was made
 --   T/trim       there while it is too early to trim again
 local BUS = ARGV[1]
-local FLUSH, HEARD = BUS .. '/flush', BUS .. '/heard'
+local FLUSH, HEARD, REMOVED = BUS .. '/flush', BUS .. '/heard', BUS .. '/removed'
 
 -- Fields with their values, as a table.
 local function fields(flat)

@@ -29,12 +29,21 @@ local function lose(group)
   lost[#lost + 1] = group.name
 end
 
+-- How many events were removed by whomever. Only Redis 7 and later count those that were added.
+local function removed_by_all()
+  if redis.call('EXISTS', BUS) == 0 then return 0 end
+  local stream = fields(redis.call('XINFO', 'STREAM', BUS))
+  return stream['entries-added'] and stream['entries-added'] - stream.length
+end
+
+local removed = removed_by_all()
+-- Then nobody knows which group has missed something.
+local others_have_removed = removed and removed > (tonumber(redis.call('GET', REMOVED) or '0') or 0)
+
 for _, group in ipairs(groups_of_bus()) do
   group.first = first_of(group)
   local is_late = group.first and parts(group.first) + oldest < now
-  -- Redis 7 counts: events that are not there any more and were not given to the group.
-  local lacks = type(group.lag) == 'number' and group.lag > redis.call('XLEN', BUS)
-  if is_late or lacks or is_silent(group) then
+  if is_late or others_have_removed or is_silent(group) then
     lose(group)
   else
     forget_processes(group)
@@ -61,4 +70,6 @@ while furthest and redis.call('XLEN', BUS) > most do
   lose(table.remove(kept, furthest))
   furthest = remove_acknowledged()
 end
+removed = removed_by_all()
+if removed and removed > 0 then redis.call('SET', REMOVED, whole(removed)) end
 return lost
