@@ -10,6 +10,8 @@ use tokio::sync::Mutex;
 
 /// Each sort of fault comes once.
 const WRITES: &str = "2500";
+/// Enough for one or two of them.
+const FEW: &str = "1000";
 
 /// Only a run that hangs takes so long: it gives up by itself before.
 const LONGEST_RUN: Duration = Duration::from_secs(400);
@@ -31,19 +33,18 @@ fn said(output: &Output) -> (String, String) {
 }
 
 /// The figures of a run that ended well.
-async fn figures(seed: &str, more: &[&str]) -> Value {
-    let mut arguments = vec!["--writes", WRITES, "--away", "1", "--seed", seed, "--json"];
+async fn figures(writes: &str, seed: &str, more: &[&str]) -> Value {
+    let mut arguments = vec!["--writes", writes, "--away", "1", "--seed", seed, "--json"];
     arguments.extend(more);
     let output = regions(&arguments).await;
     let (figures, complaints) = said(&output);
     assert!(output.status.success(), "{figures}\n{complaints}");
     let figures: Value = serde_json::from_str(&figures).expect("one object");
-    assert_eq!(count(&figures, "faults"), 8, "{figures}");
     assert!(
-        count(&figures, "writes") >= WRITES.parse().unwrap(),
+        count(&figures, "writes") >= writes.parse().unwrap(),
         "{figures}"
     );
-    assert!(count(&figures, "checked") > 500, "{figures}");
+    assert!(count(&figures, "checked") > 100, "{figures}");
     figures
 }
 
@@ -53,28 +54,29 @@ fn count(figures: &Value, name: &str) -> u64 {
 
 #[tokio::test]
 async fn no_entry_is_older_than_the_last_invalidation_of_its_key() {
-    let figures = figures("1", &[]).await;
+    let figures = figures(WRITES, "1", &[]).await;
     println!("{figures}");
     assert_eq!(count(&figures, "stale"), 0, "{figures}");
+    assert_eq!(count(&figures, "faults"), 8, "{figures}");
     assert!(count(&figures, "applied") > 0, "{figures}");
     assert!(count(&figures, "calm_p99") > 0, "{figures}");
 }
 
 #[tokio::test]
 async fn acknowledged_before_they_are_done_events_are_lost() {
-    let figures = figures("2", &["--without-waiting"]).await;
+    let figures = figures(FEW, "2", &["--without-waiting"]).await;
     assert!(count(&figures, "stale") > 0, "{figures}");
 }
 
 #[tokio::test]
 async fn without_a_takeover_what_a_process_had_read_is_lost_with_it() {
-    let figures = figures("3", &["--without-takeover"]).await;
+    let figures = figures(FEW, "3", &["--without-takeover"]).await;
     assert!(count(&figures, "stale") > 0, "{figures}");
 }
 
 #[tokio::test]
 async fn without_a_flush_what_a_region_has_missed_stays() {
-    let figures = figures("4", &["--without-flush"]).await;
+    let figures = figures(FEW, "4", &["--without-flush"]).await;
     assert!(count(&figures, "stale") > 0, "{figures}");
 }
 

@@ -185,11 +185,14 @@ impl Scene {
     }
 
     async fn kill_holders(&mut self, region: usize) -> Result<(), Trouble> {
-        self.fall_behind(region).await?;
         // Not stopped: what had been sent to it by then it would do when it goes on.
         self.stores[region].kill();
-        self.members[region].iter().try_for_each(Member::resume)?;
+        // What gathers before the bus comes in few events, and those are read at once.
+        self.bus.pause();
         tokio::time::sleep(HELD).await;
+        self.bus.resume();
+        tokio::time::sleep(HELD).await;
+        self.hold_all_but(region).await?;
         for member in std::mem::take(&mut self.members[region]) {
             member.kill().await?;
         }
