@@ -10,7 +10,7 @@ use tokio::sync::Mutex;
 
 /// Each sort of fault comes once.
 const WRITES: &str = "2500";
-/// Enough for one or two of them.
+/// Enough for some of them.
 const FEW: &str = "1000";
 
 /// Only a run that hangs takes so long: it gives up by itself before.

@@ -54,7 +54,10 @@ impl Plan {
     pub(super) fn new(arguments: &Arguments) -> Self {
         let mut random = Rng::with_seed(arguments.seed);
         let mut faults = Vec::new();
-        while faults.is_empty() || (faults.len() as u64) < arguments.writes / WRITES {
+        // What a run without a mechanism is to show depends on who reads what when: more than one chance.
+        let least = if arguments.without.any() { 3 } else { 1 };
+        let many = usize::try_from(arguments.writes / WRITES).unwrap_or(usize::MAX);
+        while faults.len() < many.max(least) {
             let mut round = round(&mut random, arguments.away);
             round.retain(|fault| fault.is_for(arguments.without));
             faults.extend(round);

@@ -185,11 +185,11 @@ impl Scene {
     }
 
     async fn kill_holders(&mut self, region: usize) -> Result<(), Trouble> {
-        // Not stopped: what had been sent to it by then it would do when it goes on.
-        self.stores[region].kill();
-        // What gathers before the bus comes in few events, and those are read at once.
+        // What gathers before the bus comes in few events, which are read at once.
         self.bus.pause();
         tokio::time::sleep(HELD).await;
+        // Not stopped: what had been sent to it by then it would do when it goes on.
+        self.stores[region].kill();
         self.bus.resume();
         tokio::time::sleep(HELD).await;
         self.hold_all_but(region).await?;
