@@ -68,7 +68,7 @@ mod hits {
     }
 
     #[tokio::test]
-    async fn a_hit_on_redis_is_one_get_and_nothing_else() {
+    async fn a_hit_on_redis_is_one_read_and_nothing_else() {
         let server = RedisServer::start().await;
         let (cache, db) = (on_redis(&server).await, Db::default());
         cache.scope(item(&db, 1)).await;
@@ -88,7 +88,7 @@ mod hits {
         });
         assert_eq!(
             calls.into_iter().collect::<Vec<_>>(),
-            [("get".to_owned(), 1)]
+            [("mget".to_owned(), 1)]
         );
     }
 

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use cache_runtime::Key;
 use cache_runtime::backend::redis::Redis;
 use cache_runtime::backend::{
-    Ask, Backend, BackendFuture, Fill, Format, HeldLease, Lease, LeaseMode, Life, Memory, Stored,
-    Token, WriteEnd,
+    Ask, Backend, BackendFuture, Basis, Fill, Format, HeldLease, Lease, LeaseMode, Life, Memory,
+    Stored, TagVersion, Tags, Token, Versions, WriteEnd,
 };
 use cache_runtime::testing::{Faulty, conformance};
 use tests::RedisServer;
@@ -119,9 +119,21 @@ enum Flaw {
     RenewsAllOrNone,
     ReleasesManyForAnybody,
     ReleasesTheFirstOnly,
+    KeepsWhatHasATag,
+    InvalidatesTheFirstTagOnly,
+    InvalidatesEveryTag,
+    DoesNotBump,
+    FillsFromBeforeAnInvalidation,
+    KeepsTheLeaseOfAnOldLoad,
+    TellsNothingOfInvalidations,
+    TellsOfTheClockOnly,
+    PutsOldValues,
+    WritesOldValues,
+    KeepsWhatAnOldVersionOvertook,
+    ForgetsTagsOfTheResult,
 }
 
-const FLAWS: [Flaw; 32] = [
+const FLAWS: [Flaw; 44] = [
     Flaw::FillsWithoutItsLease,
     Flaw::KeepsTheLeaseOnInvalidate,
     Flaw::KeepsTheValueOnInvalidate,
@@ -154,6 +166,18 @@ const FLAWS: [Flaw; 32] = [
     Flaw::RenewsAllOrNone,
     Flaw::ReleasesManyForAnybody,
     Flaw::ReleasesTheFirstOnly,
+    Flaw::KeepsWhatHasATag,
+    Flaw::InvalidatesTheFirstTagOnly,
+    Flaw::InvalidatesEveryTag,
+    Flaw::DoesNotBump,
+    Flaw::FillsFromBeforeAnInvalidation,
+    Flaw::KeepsTheLeaseOfAnOldLoad,
+    Flaw::TellsNothingOfInvalidations,
+    Flaw::TellsOfTheClockOnly,
+    Flaw::PutsOldValues,
+    Flaw::WritesOldValues,
+    Flaw::KeepsWhatAnOldVersionOvertook,
+    Flaw::ForgetsTagsOfTheResult,
 ];
 
 /// A sound backend but for one flaw.
@@ -215,9 +239,49 @@ impl Flawed {
         }
     }
 
+    /// What is told to who finds a lease.
+    fn told(&self, versions: Versions) -> Versions {
+        let last = match self.flaw {
+            Flaw::TellsNothingOfInvalidations => TagVersion::ZERO,
+            Flaw::TellsOfTheClockOnly => versions.now,
+            _ => versions.last,
+        };
+        Versions { last, ..versions }
+    }
+
     fn last(&self) -> Option<Token> {
         *self.last.lock().unwrap()
     }
+}
+
+/// The value as if it were from now.
+fn as_new(value: Stored) -> Stored {
+    with_basis(value, |basis| Basis {
+        since: None,
+        tags: basis.tags.clone(),
+    })
+}
+
+/// The value with the first of its tags alone.
+fn with_one_tag(value: Stored) -> Stored {
+    with_basis(value, |basis| Basis {
+        since: basis.since,
+        tags: basis
+            .tags
+            .as_slice()
+            .iter()
+            .take(1)
+            .cloned()
+            .collect::<Tags>(),
+    })
+}
+
+fn with_basis(value: Stored, change: impl Fn(&Basis) -> Basis) -> Stored {
+    let Stored::Typed(mut typed) = value else {
+        return value;
+    };
+    typed.basis = typed.basis.map(|basis| Arc::new(change(&basis)));
+    Stored::Typed(typed)
 }
 
 impl Backend for Flawed {
@@ -233,9 +297,13 @@ impl Backend for Flawed {
         Box::pin(async move { Ok(self.found(self.inner.get(key).await?, false)) })
     }
 
-    fn get_many<'a>(&'a self, keys: &'a [Key]) -> BackendFuture<'a, Vec<Option<Stored>>> {
+    fn get_many<'a>(
+        &'a self,
+        keys: &'a [Key],
+        tags: &'a [Key],
+    ) -> BackendFuture<'a, Vec<Option<Stored>>> {
         Box::pin(async move {
-            let mut found = self.inner.get_many(keys).await?;
+            let mut found = self.inner.get_many(keys, tags).await?;
             match self.flaw {
                 Flaw::SkipsGaps => found.retain(Option::is_some),
                 Flaw::GivesDuplicatesOnce => {
@@ -254,6 +322,7 @@ impl Backend for Flawed {
     fn lease<'a>(
         &'a self,
         key: &'a Key,
+        tags: &'a [Key],
         token: Token,
         ttl: Duration,
         mode: LeaseMode,
@@ -261,30 +330,36 @@ impl Backend for Flawed {
         Box::pin(async move {
             let marked = matches!(mode, LeaseMode::IfStill(_));
             let mode = self.mode(key, mode).await;
-            match self.inner.lease(key, token, ttl, mode).await? {
-                Lease::Granted if marked && self.is(Flaw::HidesAMarkedValue) => {
+            let versions = self.inner.versions(tags).await?;
+            match self.inner.lease(key, tags, token, ttl, mode).await? {
+                Lease::Granted(_) if marked && self.is(Flaw::HidesAMarkedValue) => {
                     self.inner.invalidate(slice::from_ref(key)).await?;
                     self.inner
-                        .lease(key, token, ttl, LeaseMode::IfMissing)
+                        .lease(key, tags, token, ttl, LeaseMode::IfMissing)
                         .await
                 }
-                Lease::Granted
+                Lease::Granted(_)
                     if marked
                         && self.is(Flaw::RefusesAMarkThatIsGone)
                         && self.inner.get(key).await?.is_none() =>
                 {
                     self.inner.release(key, token).await?;
-                    Ok(Lease::Busy(token))
+                    Ok(Lease::Busy(token, versions))
                 }
-                Lease::Busy(_) if marked && self.is(Flaw::GrantsAMarkTwice) => Ok(Lease::Granted),
+                Lease::Busy(..) if marked && self.is(Flaw::GrantsAMarkTwice) => {
+                    Ok(Lease::Granted(versions))
+                }
+                Lease::Busy(holder, told) => Ok(Lease::Busy(holder, self.told(told))),
                 Lease::Hit(stored) => match self.found(Some(stored), true) {
                     Some(stored) => Ok(Lease::Hit(stored)),
-                    None => Ok(Lease::Granted),
+                    None => Ok(Lease::Granted(versions)),
                 },
-                Lease::Bypass(_) if self.is(Flaw::GrantsBesideAWrite) => Ok(Lease::Granted),
-                Lease::Granted => {
+                Lease::Bypass(..) if self.is(Flaw::GrantsBesideAWrite) => {
+                    Ok(Lease::Granted(versions))
+                }
+                Lease::Granted(versions) => {
                     *self.last.lock().unwrap() = Some(token);
-                    Ok(Lease::Granted)
+                    Ok(Lease::Granted(versions))
                 }
                 other => Ok(other),
             }
@@ -307,10 +382,20 @@ impl Backend for Flawed {
         ttl: Duration,
     ) -> BackendFuture<'a, bool> {
         let ttl = self.ttl(ttl);
-        if self.is(Flaw::FillsWithoutItsLease) {
-            self.inner.put(key, value, ttl)
-        } else {
-            self.inner.fill(key, token, value, ttl)
+        match self.flaw {
+            Flaw::FillsWithoutItsLease => self.inner.put(key, value, ttl),
+            Flaw::FillsFromBeforeAnInvalidation => self.inner.fill(key, token, as_new(value), ttl),
+            Flaw::KeepsTheLeaseOfAnOldLoad => Box::pin(async move {
+                let stored = self.inner.fill(key, token, value, ttl).await?;
+                if !stored {
+                    let mode = LeaseMode::IfMissing;
+                    let long = Duration::from_secs(60);
+                    self.inner.lease(key, &[], token, long, mode).await?;
+                }
+                Ok(stored)
+            }),
+            Flaw::ForgetsTagsOfTheResult => self.inner.fill(key, token, with_one_tag(value), ttl),
+            _ => self.inner.fill(key, token, value, ttl),
         }
     }
 
@@ -331,11 +416,12 @@ impl Backend for Flawed {
                     Flaw::MissesManyHits => LeaseMode::Refresh,
                     _ => ask.mode,
                 };
-                answers.push(self.lease(&ask.key, ask.token, ttl, mode).await?);
+                let tags = ask.tags.as_slice();
+                answers.push(self.lease(&ask.key, tags, ask.token, ttl, mode).await?);
             }
             let refused = answers
                 .iter()
-                .find(|answer| !matches!(answer, Lease::Granted));
+                .find(|answer| !matches!(answer, Lease::Granted(_)));
             if let (Flaw::LeasesAllOrNone, Some(refused)) = (self.flaw, refused.cloned()) {
                 answers.fill(refused);
             }
@@ -407,7 +493,13 @@ impl Backend for Flawed {
                     self.inner.invalidate(keys).await?;
                     if let (Some(token), [key]) = (self.last(), keys) {
                         self.inner
-                            .lease(key, token, Duration::from_secs(60), LeaseMode::IfMissing)
+                            .lease(
+                                key,
+                                &[],
+                                token,
+                                Duration::from_secs(60),
+                                LeaseMode::IfMissing,
+                            )
                             .await?;
                     }
                     Ok(())
@@ -422,6 +514,11 @@ impl Backend for Flawed {
         if self.is(Flaw::PutsBesideAWrite) {
             return self.inner.put_if_newer(key, u64::MAX, value, ttl);
         }
+        let value = if self.is(Flaw::PutsOldValues) {
+            as_new(value)
+        } else {
+            value
+        };
         self.inner.put(key, value, ttl)
     }
 
@@ -430,7 +527,7 @@ impl Backend for Flawed {
         key: &'a Key,
         token: Token,
         ttl: Duration,
-    ) -> BackendFuture<'a, ()> {
+    ) -> BackendFuture<'a, TagVersion> {
         self.inner.begin_write(key, token, ttl)
     }
 
@@ -449,6 +546,10 @@ impl Backend for Flawed {
         token: Token,
         value: Option<(Stored, Duration)>,
     ) -> BackendFuture<'a, WriteEnd> {
+        let value = match value {
+            Some((value, ttl)) if self.is(Flaw::WritesOldValues) => Some((as_new(value), ttl)),
+            value => value,
+        };
         Box::pin(async move {
             let end = self.inner.end_write(key, token, value.clone()).await?;
             if let (true, Some((value, ttl))) = (self.is(Flaw::StoresAnOverlappedWrite), value) {
@@ -465,10 +566,40 @@ impl Backend for Flawed {
         value: Stored,
         ttl: Duration,
     ) -> BackendFuture<'a, bool> {
-        if self.is(Flaw::ForgetsTheFence) {
-            self.inner.put(key, value, ttl)
+        match self.flaw {
+            Flaw::ForgetsTheFence => self.inner.put(key, value, ttl),
+            Flaw::KeepsWhatAnOldVersionOvertook => Box::pin(async move {
+                let stored = self.inner.put_if_newer(key, version, value.clone(), ttl);
+                let stored = stored.await?;
+                if !stored {
+                    self.inner.put(key, as_new(value), ttl).await?;
+                }
+                Ok(stored)
+            }),
+            _ => self.inner.put_if_newer(key, version, value, ttl),
+        }
+    }
+
+    fn versions<'a>(&'a self, tags: &'a [Key]) -> BackendFuture<'a, Versions> {
+        self.inner.versions(tags)
+    }
+
+    fn invalidate_tags<'a>(&'a self, tags: &'a [Key]) -> BackendFuture<'a, ()> {
+        match self.flaw {
+            Flaw::KeepsWhatHasATag => Box::pin(async { Ok(()) }),
+            Flaw::InvalidatesTheFirstTagOnly => {
+                self.inner.invalidate_tags(&tags[..tags.len().min(1)])
+            }
+            Flaw::InvalidatesEveryTag => self.inner.bump_namespace(),
+            _ => self.inner.invalidate_tags(tags),
+        }
+    }
+
+    fn bump_namespace(&self) -> BackendFuture<'_, ()> {
+        if self.is(Flaw::DoesNotBump) {
+            Box::pin(async { Ok(()) })
         } else {
-            self.inner.put_if_newer(key, version, value, ttl)
+            self.inner.bump_namespace()
         }
     }
 

@@ -464,9 +464,9 @@ async fn a_token_names_one_load_not_one_client() {
     let ttl = Duration::from_secs(5);
     let (first, second) = (Token::fresh(), Token::fresh());
     let mode = cache_runtime::backend::LeaseMode::IfMissing;
-    memory.lease(&key, first, ttl, mode).await.unwrap();
+    memory.lease(&key, &[], first, ttl, mode).await.unwrap();
     memory.invalidate(std::slice::from_ref(&key)).await.unwrap();
-    memory.lease(&key, second, ttl, mode).await.unwrap();
+    memory.lease(&key, &[], second, ttl, mode).await.unwrap();
     assert!(!memory.renew(&key, first, ttl).await.unwrap());
     assert!(memory.renew(&key, second, ttl).await.unwrap());
 }

@@ -18,10 +18,8 @@ mod log;
 const TTL: Duration = Duration::from_secs(60);
 
 fn typed(text: &str) -> Stored {
-    Stored::Typed(Typed {
-        value: Arc::new(text.to_owned()),
-        life: Life::new(Duration::from_secs(600)),
-    })
+    let life = Life::new(Duration::from_secs(600));
+    Stored::Typed(Typed::new(Arc::new(text.to_owned()), life))
 }
 
 #[cached(key = "page:<id>", ttl = 60)]

@@ -62,7 +62,7 @@ async fn lease(redis: &Redis, key: &Key) -> (Token, Lease) {
     (
         token,
         redis
-            .lease(key, token, TTL, LeaseMode::IfMissing)
+            .lease(key, &[], token, TTL, LeaseMode::IfMissing)
             .await
             .unwrap(),
     )
@@ -70,19 +70,19 @@ async fn lease(redis: &Redis, key: &Key) -> (Token, Lease) {
 
 async fn granted(redis: &Redis, key: &Key) -> Token {
     let (token, lease) = lease(redis, key).await;
-    assert!(matches!(lease, Lease::Granted), "{lease:?}");
+    assert!(matches!(lease, Lease::Granted(_)), "{lease:?}");
     token
 }
 
 async fn bypass(redis: &Redis, key: &Key) -> Token {
     match lease(redis, key).await.1 {
-        Lease::Bypass(generation) => generation,
+        Lease::Bypass(generation, _) => generation,
         other => panic!("{other:?}"),
     }
 }
 
 async fn is_bypassed(redis: &Redis, key: &Key) -> bool {
-    matches!(lease(redis, key).await.1, Lease::Bypass(_))
+    matches!(lease(redis, key).await.1, Lease::Bypass(_, _))
 }
 
 async fn usable(redis: &Redis) {
@@ -100,7 +100,7 @@ async fn a_load_is_leased_filled_and_hit() {
     let (redis, key) = (connect(&server.url()).await, key("user:1"));
     assert_eq!(value(&redis, &key).await, None);
     let token = granted(&redis, &key).await;
-    assert!(matches!(lease(&redis, &key).await.1, Lease::Busy(holder) if holder == token));
+    assert!(matches!(lease(&redis, &key).await.1, Lease::Busy(holder, _) if holder == token));
     assert!(
         !redis
             .fill(&key, Token::fresh(), entry("other"), TTL)
@@ -112,10 +112,10 @@ async fn a_load_is_leased_filled_and_hit() {
     assert_eq!(value(&redis, &key).await.as_deref(), Some("anna"));
     assert!(matches!(lease(&redis, &key).await.1, Lease::Hit(stored) if text(&stored) == "anna"));
     let refresh = redis
-        .lease(&key, Token::fresh(), TTL, LeaseMode::Refresh)
+        .lease(&key, &[], Token::fresh(), TTL, LeaseMode::Refresh)
         .await
         .unwrap();
-    assert!(matches!(refresh, Lease::Granted));
+    assert!(matches!(refresh, Lease::Granted(_)));
 }
 
 #[tokio::test]
@@ -167,10 +167,10 @@ async fn values_leases_and_states_expire_by_the_servers_clock() {
     let token = Token::fresh();
     assert!(matches!(
         redis
-            .lease(&key, token, SHORT, LeaseMode::IfMissing)
+            .lease(&key, &[], token, SHORT, LeaseMode::IfMissing)
             .await
             .unwrap(),
-        Lease::Granted
+        Lease::Granted(_)
     ));
     assert!(redis.renew(&key, token, TTL).await.unwrap());
     let left: i64 = server.query(cmd("PTTL").arg("{t:k}/s")).await;
@@ -180,7 +180,7 @@ async fn values_leases_and_states_expire_by_the_servers_clock() {
     );
     assert!(redis.renew(&key, token, SHORT).await.unwrap());
     eventually(DEADLINE, || async {
-        matches!(lease(&redis, &key).await.1, Lease::Granted)
+        matches!(lease(&redis, &key).await.1, Lease::Granted(_))
     })
     .await;
     assert!(!redis.renew(&key, token, TTL).await.unwrap());
@@ -242,7 +242,7 @@ async fn a_write_in_progress_is_bypassed_under_an_ever_new_generation() {
     redis.put(&key, entry("old"), TTL).await.unwrap();
     let loading = Token::fresh();
     redis
-        .lease(&key, loading, TTL, LeaseMode::Refresh)
+        .lease(&key, &[], loading, TTL, LeaseMode::Refresh)
         .await
         .unwrap();
     let (one, two) = (Token::fresh(), Token::fresh());
@@ -424,7 +424,7 @@ async fn a_poisoned_server_costs_misses_and_never_errors() {
         match operation {
             0 => redis.invalidate(&keys).await.unwrap(),
             1 => assert!(redis.put(key, entry("x"), TTL).await.unwrap()),
-            2 => redis.begin_write(key, token, TTL).await.unwrap(),
+            2 => drop(redis.begin_write(key, token, TTL).await.unwrap()),
             3 => assert_eq!(
                 redis.end_write(key, token, None).await.unwrap(),
                 WriteEnd::Overlapped
@@ -517,10 +517,12 @@ async fn a_fill_ends_the_wait_of_another_process() {
             0 => assert!(holder.fill(&key, token, entry("x"), TTL).await.unwrap()),
             1 => holder.release(&key, token).await.unwrap(),
             2 => assert!(holder.put(&key, entry("x"), TTL).await.unwrap()),
-            3 => holder
-                .begin_write(&key, Token::fresh(), SHORT)
-                .await
-                .unwrap(),
+            3 => drop(
+                holder
+                    .begin_write(&key, Token::fresh(), SHORT)
+                    .await
+                    .unwrap(),
+            ),
             4 => assert!(holder.put_if_newer(&key, 1, entry("x"), TTL).await.unwrap()),
             _ => holder.clear().await.unwrap(),
         }
@@ -529,7 +531,7 @@ async fn a_fill_ends_the_wait_of_another_process() {
             holder.invalidate(slice::from_ref(&key)).await.unwrap();
             let (token, lease) = lease(&holder, &key).await;
             holder.release(&key, token).await.unwrap();
-            matches!(lease, Lease::Granted)
+            matches!(lease, Lease::Granted(_))
         })
         .await;
     }
@@ -549,7 +551,7 @@ async fn a_wait_ends_with_its_patience_and_with_the_lease() {
     let server = RedisServer::start().await;
     let (redis, key, token) = (connect(&server.url()).await, key("k"), Token::fresh());
     redis
-        .lease(&key, token, TTL, LeaseMode::IfMissing)
+        .lease(&key, &[], token, TTL, LeaseMode::IfMissing)
         .await
         .unwrap();
     within(redis.wait(&key, token, SHORT)).await.unwrap();
@@ -646,7 +648,7 @@ async fn a_user_without_channels_waits_by_polling() {
     let waiting = tokio::spawn({
         let (waiter, key) = (Arc::clone(&waiter), key.clone());
         async move {
-            while matches!(lease(&waiter, &key).await.1, Lease::Busy(_)) {
+            while matches!(lease(&waiter, &key).await.1, Lease::Busy(_, _)) {
                 waiter.wait(&key, token, TTL).await.unwrap();
             }
         }

@@ -15,6 +15,20 @@ pub(crate) struct Cached {
     pub(crate) schema: u32,
     pub(crate) cache: Option<Expr>,
     pub(crate) companion: bool,
+    pub(crate) tags: Vec<Tag>,
+}
+
+/// A tag of what is cached or invalidated.
+pub(crate) struct Tag {
+    pub(crate) literal: LitStr,
+    pub(crate) pieces: Vec<KeyPiece>,
+}
+
+impl Tag {
+    /// Whether it is known only when the body has run.
+    pub(crate) fn reads_result(&self) -> bool {
+        self.pieces.iter().any(KeyPiece::reads_result)
+    }
 }
 
 /// The value of `pattern`.
@@ -113,6 +127,7 @@ pub(crate) struct Invalidates {
     pub(crate) templates: Vec<LitStr>,
     /// One for each template.
     pub(crate) keys: Vec<Vec<KeyPiece>>,
+    pub(crate) tags: Vec<Tag>,
     pub(crate) only_ok: bool,
     pub(crate) consistency: Consistency,
     pub(crate) cache: Option<Expr>,
@@ -170,6 +185,11 @@ impl KeyPiece {
     /// Whether it is taken from what the body returns.
     pub(crate) fn reads_result(&self) -> bool {
         matches!(self, Self::Value(value) if value.is_of_result())
+    }
+
+    /// Whether it is taken from the parameter of this index.
+    pub(crate) fn is_of_param(&self, param: usize) -> bool {
+        matches!(self, Self::Value(value) if matches!(value.root, Root::Param { index, .. } if index == param))
     }
 }
 

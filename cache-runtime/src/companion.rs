@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use crate::cache::{self, Cache};
 use crate::error::{CodecError, Error};
+use crate::invalidation::Keys;
 use crate::key::Key;
 use crate::pattern::entries::{self, CacheValue};
+use crate::pattern::known::Known;
 use crate::shape::{IntoOutput, Outcome, Shape};
 use crate::spec::{CodecKind, Spec};
 use crate::stampede::stale;
@@ -41,7 +43,7 @@ where
         Some(local) => local,
         None => inner
             .guarded
-            .get(&key, &mut inner.guarded.budget())
+            .get(&key, &[], &mut inner.guarded.budget())
             .await
             .ok()
             .flatten(),
@@ -58,6 +60,7 @@ pub async fn put<S, V>(
     spec: &'static Spec,
     given: Option<Cache>,
     key: Key,
+    known: Known,
     shape: S,
     value: V,
 ) -> Result<(), Error>
@@ -80,11 +83,12 @@ where
     };
     if let Some(transaction) = cache::transaction() {
         // Nobody else may see it before the commit, and after the commit it may not be the row: the key is invalidated then.
-        transaction.note(&cache, std::slice::from_ref(&key));
+        transaction.note(&cache, &Keys::from_iter([key.clone()]));
         return cache.invalidate(key).await;
     }
     let function = inner.functions.of(spec);
-    let Some(stored) = entries::write(shape, inner, function, value.as_ref(), life) else {
+    let basis = known.basis(shape, value.as_ref(), None);
+    let Some(stored) = entries::write(shape, inner, function, value.as_ref(), life, basis) else {
         let codec = function
             .codec(inner.settings.codec)
             .map_or("none", CodecKind::name);
@@ -92,7 +96,7 @@ where
         return Err(CodecError::new(codec, problem).into());
     };
     inner.epochs.advance(std::slice::from_ref(&key));
-    inner.tell_regions(std::slice::from_ref(&key));
+    inner.tell_regions_of(std::slice::from_ref(&key));
     inner.guarded.put(&key, stored, keep).await?;
     Ok(())
 }

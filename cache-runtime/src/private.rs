@@ -1,5 +1,6 @@
 //! What generated code names, and nothing else does. No promise is made of it.
 
+pub use crate::backend::Tags;
 pub use crate::cache::Cache;
 pub use crate::error::Error;
 pub use crate::invalidation::{Keys, StrictError, refusal, write, write_strict};
@@ -9,7 +10,8 @@ pub use crate::pattern::background::{
 };
 pub use crate::pattern::batch::{BatchKeys, BatchProbe, Fit, batch, element};
 pub use crate::pattern::entries::CacheValue;
-pub use crate::pattern::read::{finish, read};
+pub use crate::pattern::known::Known;
+pub use crate::pattern::read::{finish, read, read_tagged};
 pub use crate::pattern::write_behind::contexts::Contexts;
 pub use crate::pattern::write_behind::writer::{
     Behind, BodyError, FromSequence, Keeper, Ran, Registered, Running, ToKeep, Write,
@@ -23,7 +25,7 @@ pub use crate::pattern::writers::{
     Answered, CopyOf, Held, Log, LogOf, Shared, assert_answer, assert_logged, assert_storable,
     handed_in, missing, ran, running,
 };
-pub use crate::shape::{IntoOutput, Kept, Probe, Shape, with_ttl};
+pub use crate::shape::{IntoOutput, Kept, Probe, Shape, with_tags, with_ttl};
 pub use crate::spec::{
     CodecKind, Consistency, Pattern, Queueing, Spec, Stampede, WhenFull, WriterSpec,
 };
@@ -81,4 +83,10 @@ where
     F: crate::pattern::batch::Form,
     F::Collection: crate::pattern::batch::Keyed,
 {
+}
+
+/// What the arguments contributed to a tag that also reads the result.
+#[must_use]
+pub fn part(parts: &[Key], number: usize) -> &str {
+    parts.get(number).map_or("", Key::as_str)
 }

@@ -13,7 +13,8 @@ use std::time::Duration;
 
 use crate::pattern::entries::CacheValue;
 
-use crate::backend::SharedValue;
+use crate::backend::{SharedValue, Tags};
+use crate::key::Key;
 
 /// What a loader returned, taken apart.
 #[derive(Debug)]
@@ -59,6 +60,11 @@ pub trait Shape: Copy {
     fn ttl_of(self, value: &Self::Value) -> Option<Option<Duration>> {
         let _ = value;
         None
+    }
+
+    /// Adds the tags that the value tells. `parts` is what the arguments contribute to them, in their order.
+    fn tags_of(self, value: &Self::Value, parts: &[Key], tags: &mut Tags) {
+        let _ = (value, parts, tags);
     }
 
     /// Puts a value where it can be shared.
@@ -499,6 +505,77 @@ impl<S: Shape> Shape for TtlWith<S> {
     }
     fn ttl_of(self, value: &S::Value) -> Option<Option<Duration>> {
         Some((self.ttl)(value))
+    }
+    fn tags_of(self, value: &S::Value, parts: &[Key], tags: &mut Tags) {
+        self.shape.tags_of(value, parts, tags);
+    }
+    fn keep(self, value: S::Value) -> SharedValue
+    where
+        S::Value: Send + Sync + 'static,
+    {
+        self.shape.keep(value)
+    }
+    fn fits(self, shared: &SharedValue) -> bool
+    where
+        S::Value: 'static,
+    {
+        self.shape.fits(shared)
+    }
+    #[inline]
+    fn hand_out(self, shared: SharedValue) -> Option<S::Value>
+    where
+        S::Value: Clone + 'static,
+    {
+        self.shape.hand_out(shared)
+    }
+}
+
+/// Adds the tags that a value tells.
+type TagsOf<V> = fn(&V, &[Key], &mut Tags);
+
+/// A shape with tags that are taken from the value.
+pub struct TagsFrom<S: Shape> {
+    shape: S,
+    tags: TagsOf<S::Value>,
+}
+
+impl<S: Shape> Clone for TagsFrom<S> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<S: Shape> Copy for TagsFrom<S> {}
+
+impl<S: Shape> fmt::Debug for TagsFrom<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TagsFrom")
+    }
+}
+
+/// Has tags of each value taken from it: `tags = ["org:<return.org>"]`.
+pub fn with_tags<S: Shape>(shape: S, tags: TagsOf<S::Value>) -> TagsFrom<S> {
+    TagsFrom { shape, tags }
+}
+
+impl<S: Shape> Shape for TagsFrom<S> {
+    type Value = S::Value;
+    forward!(shape);
+
+    fn open(self, output: S::Output) -> Outcome<S::Value, S::Error> {
+        self.shape.open(output)
+    }
+    fn value(self, value: S::Value) -> S::Output {
+        self.shape.value(value)
+    }
+    fn peek(self, output: &S::Output) -> Option<&S::Value> {
+        self.shape.peek(output)
+    }
+    fn ttl_of(self, value: &S::Value) -> Option<Option<Duration>> {
+        self.shape.ttl_of(value)
+    }
+    fn tags_of(self, value: &S::Value, parts: &[Key], tags: &mut Tags) {
+        (self.tags)(value, parts, tags);
     }
     fn keep(self, value: S::Value) -> SharedValue
     where

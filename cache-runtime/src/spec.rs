@@ -148,6 +148,8 @@ pub struct Spec {
     negative_ttl: Option<Duration>,
     timeout: Option<Duration>,
     queueing: Queueing,
+    tags: &'static [&'static str],
+    tags_of_result: bool,
     id: FunctionId,
 }
 
@@ -181,6 +183,8 @@ impl Spec {
             negative_ttl: None,
             timeout: None,
             queueing: Queueing::new(),
+            tags: &[],
+            tags_of_result: false,
             id: FunctionId::unset(),
         }
     }
@@ -273,6 +277,14 @@ impl Spec {
     #[must_use]
     pub const fn timeout_ms(mut self, ms: u64) -> Self {
         self.timeout = Some(Duration::from_millis(ms));
+        self
+    }
+
+    /// Sets the templates of its entries' tags, as written, and whether any of them reads the result.
+    #[must_use]
+    pub const fn tags(mut self, templates: &'static [&'static str], of_result: bool) -> Self {
+        self.tags = templates;
+        self.tags_of_result = of_result;
         self
     }
 
@@ -384,6 +396,16 @@ impl Spec {
         &self.queueing
     }
 
+    /// The templates of its entries' tags, as written.
+    #[must_use]
+    pub const fn tag_templates(&self) -> &'static [&'static str] {
+        self.tags
+    }
+
+    pub(crate) fn has_tags_of_result(&self) -> bool {
+        self.tags_of_result
+    }
+
     pub(crate) fn id(&self) -> usize {
         self.id.get()
     }
@@ -428,6 +450,7 @@ pub struct WriterSpec {
     file: &'static str,
     line: u32,
     templates: &'static [&'static str],
+    tags: &'static [&'static str],
     only_ok: bool,
     consistency: Consistency,
 }
@@ -448,9 +471,17 @@ impl WriterSpec {
             file,
             line,
             templates,
+            tags: &[],
             only_ok: false,
             consistency: Consistency::Fenced,
         }
+    }
+
+    /// Sets the templates of the tags that it invalidates, as written.
+    #[must_use]
+    pub const fn tags(mut self, templates: &'static [&'static str]) -> Self {
+        self.tags = templates;
+        self
     }
 
     /// Limits the invalidation to calls that return `Ok` (or, for other return types, that return at all).
@@ -495,6 +526,12 @@ impl WriterSpec {
     #[must_use]
     pub const fn templates(&self) -> &'static [&'static str] {
         self.templates
+    }
+
+    /// The templates of the tags that it invalidates, as written.
+    #[must_use]
+    pub const fn tag_templates(&self) -> &'static [&'static str] {
+        self.tags
     }
 
     /// Whether only successful calls invalidate.

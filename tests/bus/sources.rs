@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering::SeqCst;
 
 use cache_runtime::bus::MemoryBus;
 use cache_runtime::{Cache, Error, cached, invalidates};
-use tests::{DEADLINE, FaultyBus, in_memory};
+use tests::{DEADLINE, FaultyBus, eventually, in_memory};
 
 use crate::world::*;
 
@@ -105,6 +105,49 @@ async fn a_value_that_is_put_is_told() {
     is_told(async |_, database| {
         database.change();
         item::put(1, database.now()).await.unwrap();
+    })
+    .await;
+}
+
+#[cached(key = "tagged:<id>", ttl = 3600, tags = ["group:<group>"])]
+async fn tagged(database: &Database, id: u64, group: u64) -> u64 {
+    let _ = (id, group);
+    database.now()
+}
+
+#[invalidates(tags("group:<group>"))]
+async fn change_group(database: &Database, group: u64) {
+    let _ = group;
+    database.change();
+}
+
+#[tokio::test]
+async fn tags_are_told() {
+    on_each_bus(async |here, there| {
+        let database = Database::default();
+        for (id, group) in [(1, 1), (2, 1), (3, 2)] {
+            there.scope(tagged(&database, id, group)).await;
+        }
+        here.scope(change_group(&database, 1)).await;
+        let there_has = async |id| there.scope(tagged::peek(id)).await.is_some();
+        eventually(DEADLINE, async || {
+            !there_has(1).await && !there_has(2).await
+        })
+        .await;
+        assert!(there_has(3).await, "another tag");
+        here.invalidate_tag("group:2").await.unwrap();
+        eventually(DEADLINE, async || !there_has(3).await).await;
+        // Each is one event, whatever the number of entries.
+        assert_eq!(bus_of(&here).published, 2);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_bumped_namespace_is_told() {
+    is_told(async |cache, database| {
+        database.change();
+        cache.bump_namespace().await.unwrap();
     })
     .await;
 }

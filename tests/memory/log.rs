@@ -24,7 +24,7 @@ fn append(key: &Key, value: Option<Stored>, arguments: Arc<dyn Any + Send + Sync
 }
 
 async fn hit(memory: &Memory, key: &Key) -> bool {
-    let lease = memory.lease(key, Token::fresh(), TTL, LeaseMode::Refresh);
+    let lease = memory.lease(key, &[], Token::fresh(), TTL, LeaseMode::Refresh);
     matches!(lease.await.unwrap(), Lease::Hit(_))
 }
 
@@ -40,7 +40,13 @@ async fn pending_values_outlive_their_eviction_and_the_leases_of_many_keys() {
     // So many that each shard of leases is swept.
     for n in 0..150_000 {
         let key = Key::from(format!("loading:{n}"));
-        let lease = memory.lease(&key, Token::fresh(), Duration::ZERO, LeaseMode::IfMissing);
+        let lease = memory.lease(
+            &key,
+            &[],
+            Token::fresh(),
+            Duration::ZERO,
+            LeaseMode::IfMissing,
+        );
         lease.await.unwrap();
     }
     for key in &keys {
@@ -102,10 +108,7 @@ impl Dropping {
     }
 
     fn value(&self) -> Stored {
-        Stored::Typed(Typed {
-            value: self.calls_back(),
-            life: Life::new(TTL),
-        })
+        Stored::Typed(Typed::new(self.calls_back(), Life::new(TTL)))
     }
 
     fn write(&self) -> Append {

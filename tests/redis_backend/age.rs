@@ -44,6 +44,7 @@ async fn an_entry_comes_with_its_age_whichever_way_it_comes() {
     aged_at_least(&server, &redis, 150).await;
     let ask = Ask {
         key: key.clone(),
+        tags: Default::default(),
         token: Token::fresh(),
         mode: LeaseMode::IfMissing,
     };
@@ -54,10 +55,10 @@ async fn an_entry_comes_with_its_age_whichever_way_it_comes() {
         found.push(aged(get.await.unwrap()));
     }
     let keys = [key.clone(), key.clone()];
-    for stored in redis.get_many(&keys).await.unwrap() {
+    for stored in redis.get_many(&keys, &[]).await.unwrap() {
         found.push(aged(stored));
     }
-    let lease = redis.lease(&key, ask.token, TTL, ask.mode).await;
+    let lease = redis.lease(&key, &[], ask.token, TTL, ask.mode).await;
     found.push(hit(lease.unwrap()));
     let leases = redis.lease_many(slice::from_ref(&ask), TTL).await.unwrap();
     found.extend(leases.into_iter().map(hit));
@@ -80,7 +81,7 @@ async fn a_stamp_from_the_future_and_none_at_all_are_new() {
         let () = server.query(cmd("SET").arg("{t:k}").arg(bytes)).await;
         let entry = aged(redis.get(&key).await.unwrap());
         assert_eq!((entry.age, &entry.bytes[..]), (Duration::ZERO, bytes));
-        let lease = redis.lease(&key, Token::fresh(), TTL, LeaseMode::IfMissing);
+        let lease = redis.lease(&key, &[], Token::fresh(), TTL, LeaseMode::IfMissing);
         assert_eq!(hit(lease.await.unwrap()).age, Duration::ZERO);
     }
 }

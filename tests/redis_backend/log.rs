@@ -583,7 +583,7 @@ async fn a_lease_goes_on_beside_a_write_without_a_value_and_still_calls_who_wait
     })
     .await;
     logged(&redis, write(&key)).await;
-    assert!(matches!(lease(&redis, &key).await.1, Lease::Busy(holder) if holder == token));
+    assert!(matches!(lease(&redis, &key).await.1, Lease::Busy(holder, _) if holder == token));
     assert!(redis.fill(&key, token, entry("loaded"), TTL).await.unwrap());
     within(waiting).await.unwrap().unwrap();
 }
@@ -617,11 +617,12 @@ async fn many_leases_at_once_find_pending_values_as_new_as_one_does() {
     .await;
     let asks = keys.clone().map(|key| Ask {
         key,
+        tags: Default::default(),
         token: Token::fresh(),
         mode: LeaseMode::IfMissing,
     });
     let leases = redis.lease_many(&asks, TTL).await.unwrap();
-    let [Lease::Hit(one), Lease::Hit(two), Lease::Granted] = &leases[..] else {
+    let [Lease::Hit(one), Lease::Hit(two), Lease::Granted(_)] = &leases[..] else {
         panic!("{leases:?}")
     };
     assert_eq!((&*text(one), &*text(two)), ("removed", "there"));

@@ -11,6 +11,7 @@ use super::{TTL, connect, entry, key, text};
 fn asks(count: usize, mode: LeaseMode) -> Vec<Ask> {
     let ask = |n| Ask {
         key: key(&format!("k{n}")),
+        tags: Default::default(),
         token: Token::fresh(),
         mode,
     };
@@ -35,7 +36,7 @@ fn fills(asks: &[Ask]) -> Vec<Fill> {
 
 async fn found(redis: &Redis, asks: &[Ask]) -> Vec<Option<String>> {
     let keys: Vec<Key> = asks.iter().map(|ask| ask.key.clone()).collect();
-    let found = redis.get_many(&keys).await.unwrap();
+    let found = redis.get_many(&keys, &[]).await.unwrap();
     found.iter().map(|found| found.as_ref().map(text)).collect()
 }
 
@@ -47,10 +48,14 @@ async fn three_hundred_leases_take_three_scripts_and_none_where_they_are_free() 
     for known in [false, true] {
         server.forget_calls().await;
         let leases = redis.lease_many(&asks, TTL).await.unwrap();
-        assert!(leases.iter().all(|lease| matches!(lease, Lease::Granted)));
+        assert!(
+            leases
+                .iter()
+                .all(|lease| matches!(lease, Lease::Granted(_)))
+        );
         let busy = redis.lease_many(&asks, TTL).await.unwrap();
         for (ask, lease) in asks.iter().zip(busy) {
-            assert!(matches!(lease, Lease::Busy(holder) if holder == ask.token));
+            assert!(matches!(lease, Lease::Busy(holder, _) if holder == ask.token));
         }
         assert_eq!(
             redis.renew_many(&held(&asks), TTL).await.unwrap(),
@@ -115,7 +120,7 @@ async fn parts_that_the_server_forgot_are_sent_again() {
 async fn none_is_fine() {
     let server = RedisServer::start().await;
     let redis = connect(&server.url()).await;
-    assert!(redis.get_many(&[]).await.unwrap().is_empty());
+    assert!(redis.get_many(&[], &[]).await.unwrap().is_empty());
     assert!(redis.lease_many(&[], TTL).await.unwrap().is_empty());
     assert!(redis.renew_many(&[], TTL).await.unwrap().is_empty());
     assert!(redis.fill_many(Vec::new()).await.unwrap().is_empty());

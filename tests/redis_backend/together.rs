@@ -168,7 +168,7 @@ async fn a_user_without_mget_reads_one_by_one() {
     assert_eq!(logs.count("refuses MGET"), 1, "{}", logs.text());
     assert!(!logs.text().contains("berta"), "{}", logs.text());
     let keys: Vec<Key> = (0..3).map(|n| key(&format!("k{n}"))).collect();
-    let found = redis.get_many(&keys).await.unwrap();
+    let found = redis.get_many(&keys, &[]).await.unwrap();
     assert_eq!(
         found.iter().map(Option::is_some).collect::<Vec<_>>(),
         [true, false, true]
@@ -188,7 +188,7 @@ async fn large_values_are_not_put_into_one_answer() {
     let keys: Vec<Key> = (0..20).map(|n| key(&format!("k{n}"))).collect();
     for round in 0..2 {
         server.forget_calls().await;
-        let found = redis.get_many(&keys).await.unwrap();
+        let found = redis.get_many(&keys, &[]).await.unwrap();
         assert!(found.iter().flatten().all(|found| text(found) == large));
         // What is known of their length after the first round.
         let parts = if round == 0 { 1 } else { 5 };

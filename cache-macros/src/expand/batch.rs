@@ -4,9 +4,10 @@ use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::{FnArg, Pat, PatIdent, Signature, Type};
 
+use super::key::Loops;
 use super::{
-    body_after, bound_again, handle, key, local_at, shown_at, spec, stored, timed_shape, type_span,
-    value_span, with_signature,
+    body_after, bound_again, handle, key, local_at, shown_at, spec, stored, tags, timed_shape,
+    type_span, value_span, with_signature,
 };
 use crate::body::uses;
 use crate::function::{Function, Param, bare};
@@ -25,10 +26,15 @@ pub(super) fn loader(model: &Cached, function: &Function, each: (&Ident, usize))
     .map(|name| local_at(name, at));
     let cache = handle(model.cache.as_ref());
     let none = no_keys(function, each);
-    let keys = key::of_elements(
-        model,
-        &|key, element| quote_spanned!(at=> ::cache_runtime::private::BatchKeys::push(&mut #keys_var, #element, #key);),
-    );
+    let keys = key::of_elements(model, &|key, element| {
+        if model.tags.is_empty() {
+            return quote_spanned!(at=> ::cache_runtime::private::BatchKeys::push(&mut #keys_var, #element, #key););
+        }
+        let known = tags::known(model, &Loops::of_key(model));
+        quote_spanned! {at=>
+            ::cache_runtime::private::BatchKeys::push_tagged(&mut #keys_var, #element, #key, || #known);
+        }
+    });
     let form = form(&function.return_type(), at);
     let fit = fit(&form_var, &keys_var, at);
     let keyed = (!has_order(function, each.1))
@@ -37,6 +43,8 @@ pub(super) fn loader(model: &Cached, function: &Function, each: (&Ident, usize))
     let element = stored(&element, at, true);
     let timed = timed_shape(&quote!(#element_var), model.timing.ttl_with.as_ref())
         .map(|timed| quote_spanned!(at=> let #element_var = #timed;));
+    let tagged = tags::tagged_shape(&quote!(#element_var), model, at)
+        .map(|tagged| quote_spanned!(at=> let #element_var = #tagged;));
     let spec = spec::named(model, function);
     let body = body(function, each.1);
     // A block for all but the call itself: nothing of it lives across the `await`.
@@ -50,6 +58,7 @@ pub(super) fn loader(model: &Cached, function: &Function, each: (&Ident, usize))
             #keyed
             let #element_var = #element;
             #timed
+            #tagged
             ::cache_runtime::private::batch(#spec, #cache_var, #keys_var, #form_var, #element_var, #body)
         };
         #call.await

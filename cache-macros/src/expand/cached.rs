@@ -3,9 +3,10 @@
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
 
+use super::key::Loops;
 use super::{
     background, batch, body, companion, handle, key, local_at, result_span, spec, stored_shape,
-    timed_shape, value_span, with_body, with_signature, write_behind, write_through,
+    tags, timed_shape, value_span, with_body, with_signature, write_behind, write_through,
 };
 use crate::function::Function;
 use crate::model::{Cached, Pattern};
@@ -88,7 +89,16 @@ fn question(model: &Cached, function: &Function, and: &TokenStream) -> TokenStre
     let optional = optional(model);
     let (writer, key) = key::written_by_loader(model, function);
     let cache = handle(model.cache.as_ref());
-    let read = quote_spanned!(at=> ::cache_runtime::private::read(#spec, #cache_var, #key_var, #shape_var));
+    let tagged = tags::tagged_shape(&quote!(#shape_var), model, at)
+        .map(|tagged| quote_spanned!(at=> let #shape_var = #tagged;));
+    let read = if model.tags.is_empty() {
+        quote_spanned!(at=> ::cache_runtime::private::read(#spec, #cache_var, #key_var, #shape_var))
+    } else {
+        let known = tags::known(model, &Loops::default());
+        quote_spanned! {at=>
+            ::cache_runtime::private::read_tagged(#spec, #cache_var, #key_var, #shape_var, &|| #known)
+        }
+    };
     let result = if and.is_empty() {
         read
     } else {
@@ -101,6 +111,7 @@ fn question(model: &Cached, function: &Function, and: &TokenStream) -> TokenStre
         let #shape_var = #shape;
         #optional
         #timed
+        #tagged
         #result
     }}
 }

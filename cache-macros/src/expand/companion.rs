@@ -4,7 +4,7 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::{GenericParam, Pat, PatType, TypeParamBound, WherePredicate};
 
-use super::{handle, key, local, local_at, spec, stored_shape, timed_shape, value_span};
+use super::{handle, key, local, local_at, spec, stored_shape, tags, timed_shape, value_span};
 use crate::body::mentions;
 use crate::function::{Function, generic_name, has_impl_trait, plain};
 use crate::model::{Cached, KeyPiece, Pattern, Root};
@@ -93,11 +93,12 @@ pub(super) fn hollow(model: &Cached, function: &Function) -> TokenStream {
     let never = quote_spanned!(here=> ::cache_runtime::private::never());
     let with_value = function.sig.asyncness.map(|_| function.return_type()).map(|value| {
         let (Call { generics, bounds, .. }, args) = (Call::of_value(model, function), key_args(model, function, true));
-        let put = put_generics(&generics);
+        let (of_put, put_args) = (Call::of_put(model, function), put_args(model, function));
+        let (put, put_bounds) = (put_generics(&of_put.generics), of_put.bounds);
         quote_spanned! {here=>
             #vis async fn peek #generics(#args) -> ::core::option::Option<#value> #bounds { #never }
-            #vis async fn put #put(#args _: __CacheValue)
-                -> ::core::result::Result<(), ::cache_runtime::private::Error> #bounds { #never }
+            #vis async fn put #put(#put_args _: __CacheValue)
+                -> ::core::result::Result<(), ::cache_runtime::private::Error> #put_bounds { #never }
         }
     });
     let calls = Calls::of(model);
@@ -281,10 +282,13 @@ fn own_key(model: &Cached, function: &Function) -> TokenStream {
 }
 
 fn is_in_key(model: &Cached, param: usize) -> bool {
-    model.key.pieces().iter().any(|piece| match piece {
-        KeyPiece::Value(value) => matches!(value.root, Root::Param { index, .. } if index == param),
-        _ => false,
-    })
+    let mut pieces = model.key.pieces().iter();
+    pieces.any(|piece| piece.is_of_param(param))
+}
+
+fn is_in_tags(model: &Cached, param: usize) -> bool {
+    let mut pieces = model.tags.iter().flat_map(|tag| &tag.pieces);
+    pieces.any(|piece| piece.is_of_param(param))
 }
 
 fn peek_fn(model: &Cached, function: &Function) -> TokenStream {
@@ -322,16 +326,21 @@ fn put_fn(model: &Cached, function: &Function) -> TokenStream {
     let value = function.return_type();
     let Call {
         generics, bounds, ..
-    } = Call::of_value(model, function);
-    let args = key_args(model, function, true);
+    } = Call::of_put(model, function);
+    let args = put_args(model, function);
     let key = own_key(model, function);
+    let known = tags::known(model, &key::Loops::default());
     let cache = handle(model.cache.as_ref());
     let at = value_span(function);
     let value_var = local_at("value", at);
     let shape = stored_shape(&value, at, asserts(function));
     let shape = timed_shape(&shape, model.timing.ttl_with.as_ref()).unwrap_or(shape);
+    let shape = tags::tagged_shape(&shape, model, at).unwrap_or(shape);
+    // The tags before the key, which takes its arguments.
+    let known_var = local_at("__cache_known", at);
     let call = quote_spanned! {at=>
-        ::cache_runtime::private::companion::put(Self::SPEC, #cache, #key, #shape, #value_var)
+        let #known_var = #known;
+        ::cache_runtime::private::companion::put(Self::SPEC, #cache, #key, #known_var, #shape, #value_var)
     };
     quote_spanned! {here=>
         /// Stores a value, or the whole of what a call would return, for these arguments.
@@ -387,9 +396,25 @@ fn renamed(function: &Function, index: usize, typed: &PatType) -> (TokenStream, 
 
 /// The parameters that the key needs, in their order, each with a comma. With `cache` also those that choose the cache.
 fn key_args(model: &Cached, function: &Function, cache: bool) -> TokenStream {
+    args(model, function, cache, &|param| is_in_key(model, param))
+}
+
+/// The parameters that key and tags need, and those that choose the cache.
+fn put_args(model: &Cached, function: &Function) -> TokenStream {
+    args(model, function, true, &|param| {
+        is_in_key(model, param) || is_in_tags(model, param)
+    })
+}
+
+fn args(
+    model: &Cached,
+    function: &Function,
+    cache: bool,
+    needed: &dyn Fn(usize) -> bool,
+) -> TokenStream {
     let params = function.params();
     let used = params.iter().filter(|param| {
-        let in_key = is_in_key(model, param.index);
+        let in_key = needed(param.index);
         let chooses = |expr: &syn::Expr| {
             param
                 .names
@@ -426,14 +451,21 @@ impl Call {
     }
 
     fn of_value(model: &Cached, function: &Function) -> Self {
-        let args = key_args(model, function, true);
+        Self::of_value_with(model, function, &key_args(model, function, true))
+    }
+
+    fn of_put(model: &Cached, function: &Function) -> Self {
+        Self::of_value_with(model, function, &put_args(model, function))
+    }
+
+    fn of_value_with(model: &Cached, function: &Function, args: &TokenStream) -> Self {
         let value = function.return_type();
         Self::of(
             function,
             |name| {
                 in_key(model, name) || mentions(args.clone(), name) || mentions(value.clone(), name)
             },
-            &args,
+            args,
         )
     }
 
@@ -484,7 +516,9 @@ impl Call {
 }
 
 fn in_key(model: &Cached, name: &Ident) -> bool {
-    model.key.pieces().iter().any(|piece| match piece {
+    let tags = model.tags.iter().flat_map(|tag| &tag.pieces);
+    let mut pieces = model.key.pieces().iter().chain(tags);
+    pieces.any(|piece| match piece {
         KeyPiece::TypeName(ty) => ty == name,
         KeyPiece::Value(value) => matches!(&value.root, Root::Const(constant) if constant == name),
         _ => false,

@@ -3,7 +3,7 @@
 use proc_macro2::{Span, TokenStream};
 use quote::quote_spanned;
 
-use super::key::{self, Parts};
+use super::key::{self, Parts, Pushed};
 use super::{body, handle, local, local_at, result_span, shape, spec, with_body};
 use crate::function::Function;
 use crate::model::{Consistency, Invalidates, KeyPiece};
@@ -58,19 +58,23 @@ fn keys(model: &Invalidates) -> Keys {
     let result = local("__cache_result");
     let (mut before, mut parts, mut after) =
         (TokenStream::new(), TokenStream::new(), TokenStream::new());
-    for (index, pieces) in model.keys.iter().enumerate() {
+    let of_keys = model.keys.iter().map(|pieces| (pieces, Pushed::Key));
+    let of_tags = model.tags.iter().map(|tag| (&tag.pieces, Pushed::Tag));
+    for (index, (pieces, kind)) in of_keys.chain(of_tags).enumerate() {
         if pieces.iter().any(KeyPiece::reads_result) {
             let (written, statements) = Parts::before_body(pieces, index);
             parts.extend(statements);
             after.extend(key::push(
                 pieces,
                 &quote_spanned!(here=> #keys_var),
+                kind,
                 &written,
             ));
         } else {
             before.extend(key::push(
                 pieces,
                 &quote_spanned!(here=> &mut #keys_var),
+                kind,
                 &Parts::default(),
             ));
         }

@@ -43,13 +43,26 @@ fn prefix(model: &Cached, function: &Function) -> TokenStream {
 }
 
 /// Statements that push the keys of one template of a writer onto `keys`, an expression of type `&mut Keys`.
-pub(super) fn push(pieces: &[KeyPiece], keys: &TokenStream, parts: &Parts) -> TokenStream {
+pub(super) fn push(
+    pieces: &[KeyPiece],
+    keys: &TokenStream,
+    kind: Pushed,
+    parts: &Parts,
+) -> TokenStream {
     let here = Span::mixed_site();
-    for_each(
-        pieces,
-        parts,
-        &|key, _| quote_spanned!(here=> ::cache_runtime::private::Keys::push(#keys, #key);),
-    )
+    for_each(pieces, parts, &|key, _| match kind {
+        Pushed::Key => quote_spanned!(here=> ::cache_runtime::private::Keys::push(#keys, #key);),
+        Pushed::Tag => {
+            quote_spanned!(here=> ::cache_runtime::private::Keys::push_tag(#keys, #key);)
+        }
+    })
+}
+
+/// What a writer's template names.
+#[derive(Clone, Copy)]
+pub(super) enum Pushed {
+    Key,
+    Tag,
 }
 
 /// An expression of type `Key`: the key of a writer that is told from its result, when the body has run.
@@ -78,11 +91,21 @@ fn for_each(
     parts: &Parts,
     with: &dyn Fn(&TokenStream, &TokenStream) -> TokenStream,
 ) -> TokenStream {
+    for_each_within(&Loops::default(), pieces, parts, with)
+}
+
+/// The same inside of a walk over other collections.
+pub(super) fn for_each_within(
+    outer: &Loops,
+    pieces: &[KeyPiece],
+    parts: &Parts,
+    with: &dyn Fn(&TokenStream, &TokenStream) -> TokenStream,
+) -> TokenStream {
     let here = Span::mixed_site();
-    let loops = Loops::of(pieces);
+    let loops = Loops::within(outer, pieces);
     let key = key(None, pieces, &|index, value| {
         parts.written(index).or_else(|| {
-            let element = loops.element(value)?;
+            let element = outer.element(value).or_else(|| loops.element(value))?;
             Some(Written::Value(element))
         })
     });
@@ -102,7 +125,7 @@ fn for_each(
 
 /// What the arguments contribute to a template that also reads the result: written before the body takes the arguments.
 #[derive(Default)]
-pub(super) struct Parts(Vec<(usize, Ident)>);
+pub(super) struct Parts(Vec<(usize, TokenStream)>);
 
 impl Parts {
     /// The statements that write them.
@@ -115,26 +138,38 @@ impl Parts {
                 let part = local(&format!("__cache_part_{template}_{index}"));
                 let written = key(None, std::slice::from_ref(piece), &|_, _| None);
                 statements.extend(quote_spanned!(here=> let #part = #written;));
-                parts.0.push((index, part));
+                parts.add(
+                    index,
+                    quote_spanned!(here=> ::cache_runtime::private::Key::as_str(&#part)),
+                );
             }
         }
         (parts, statements)
     }
 
+    /// What was written of a piece is to be had by this expression, of type `&str`.
+    pub(super) fn add(&mut self, index: usize, written: TokenStream) {
+        self.0.push((index, written));
+    }
+
     /// What was written of a piece.
     fn written(&self, index: usize) -> Option<Written> {
         let (_, part) = self.0.iter().find(|(at, _)| *at == index)?;
-        Some(Written::Already(
-            quote!(::cache_runtime::private::Key::as_str(&#part)),
-        ))
+        Some(Written::Already(part.clone()))
     }
 }
 
 /// The collections that a template walks over; `<ids[].a>:<ids[].b>` walks over one.
-struct Loops(Vec<(Ident, Value)>);
+#[derive(Default)]
+pub(super) struct Loops(Vec<(Ident, Value)>);
 
 impl Loops {
-    fn of(pieces: &[KeyPiece]) -> Self {
+    /// Those of the key of a batch loader.
+    pub(super) fn of_key(model: &Cached) -> Self {
+        Self::within(&Self::default(), model.key.pieces())
+    }
+
+    fn within(outer: &Self, pieces: &[KeyPiece]) -> Self {
         let mut loops: Vec<(Ident, Value)> = Vec::new();
         for piece in pieces {
             let KeyPiece::Value(value) = piece else {
@@ -143,11 +178,10 @@ impl Loops {
             let Some(collection) = collection(value) else {
                 continue;
             };
-            if !loops.iter().any(|(_, known)| same(known, &collection)) {
-                loops.push((
-                    local(&format!("__cache_element_{}", loops.len())),
-                    collection,
-                ));
+            let all = outer.0.iter().chain(&loops);
+            if !all.clone().any(|(_, known)| same(known, &collection)) {
+                let element = local(&format!("__cache_element_{}", all.count()));
+                loops.push((element, collection));
             }
         }
         Self(loops)

@@ -8,6 +8,7 @@ mod companion;
 mod invalidates;
 mod key;
 mod spec;
+mod tags;
 mod write_behind;
 mod write_through;
 

@@ -5,7 +5,7 @@ use quote::quote_spanned;
 
 use crate::function::{Function, plain};
 use crate::model::{
-    Cached, Invalidates, KeyModel, KeyPiece, Pattern, Queueing, Root, Stampede, Timing,
+    Cached, Invalidates, KeyModel, KeyPiece, Pattern, Queueing, Root, Stampede, Tag, Timing,
 };
 
 /// The description by its name in the companion, if there is one.
@@ -43,10 +43,15 @@ pub(super) fn of_loader(model: &Cached, function: &Function) -> TokenStream {
     let schema = Some(model.schema)
         .filter(|&schema| schema != 0)
         .map(|n| quote_spanned!(here=> .schema(#n)));
+    let tags = (!model.tags.is_empty()).then(|| {
+        let templates = model.tags.iter().map(|tag| tag.literal.value());
+        let of_result = model.tags.iter().any(Tag::reads_result);
+        quote_spanned!(here=> .tags(&[#(#templates),*], #of_result))
+    });
     quote_spanned! {here=> {
         static SPEC: ::cache_runtime::private::Spec = ::cache_runtime::private::Spec::new(
             #name, ::core::module_path!(), ::core::file!(), ::core::line!(), #template,
-        ) #pattern #timing #stampede #consistency #codec #schema;
+        ) #pattern #timing #stampede #consistency #codec #schema #tags;
         &SPEC
     }}
 }
@@ -58,10 +63,14 @@ pub(super) fn of_writer(model: &Invalidates, function: &Function) -> TokenStream
     let templates = model.templates.iter().map(syn::LitStr::value);
     let only_ok = model.only_ok.then(|| quote_spanned!(here=> .only_ok()));
     let consistency = consistency(model.consistency);
+    let tags = (!model.tags.is_empty()).then(|| {
+        let templates = model.tags.iter().map(|tag| tag.literal.value());
+        quote_spanned!(here=> .tags(&[#(#templates),*]))
+    });
     quote_spanned! {here=> {
         static SPEC: ::cache_runtime::private::WriterSpec = ::cache_runtime::private::WriterSpec::new(
             #name, ::core::module_path!(), ::core::file!(), ::core::line!(), &[#(#templates),*],
-        ) #only_ok #consistency;
+        ) #only_ok #consistency #tags;
         &SPEC
     }}
 }

@@ -5,9 +5,10 @@ use quote::{ToTokens, quote_spanned};
 use syn::punctuated::Punctuated;
 use syn::{Attribute, ExprPath, FnArg, Index, Meta, Pat, Path, Signature, Token, Type};
 
+use super::key::Loops;
 use super::{
     behind_reference, copy_of, handle, key, local, local_at, owned_type, result_span, shape,
-    shown_at, spec, stored_shape, timed_shape, type_span,
+    shown_at, spec, stored_shape, tags, timed_shape, type_span,
 };
 use crate::function::{Function, HandedIn, Param, bare, plain, unmarked};
 use crate::model::{Argument, Cached, Merge, WriteBehind};
@@ -120,7 +121,7 @@ impl Behind<'_> {
         let value = writer
             .value
             .as_ref()
-            .and_then(|value| self.value(value, model.timing.ttl_with.as_ref()));
+            .and_then(|value| self.value(value, model));
         quote_spanned! {here=>
             static #name: ::cache_runtime::private::Behind<#ty> =
                 ::cache_runtime::private::Behind::new(#spec, &[#(#names),*], #needs, #one) #all #merge #value;
@@ -364,7 +365,7 @@ impl Behind<'_> {
     }
 
     /// A closure that makes what the cache keeps.
-    fn value(&self, value: &Argument, ttl_with: Option<&ExprPath>) -> Option<TokenStream> {
+    fn value(&self, value: &Argument, model: &Cached) -> Option<TokenStream> {
         let param = self.logged().find(|param| param.index == value.index)?;
         let ty = &param.typed.ty;
         let at = type_span(behind_reference(ty));
@@ -372,7 +373,8 @@ impl Behind<'_> {
             ["__cache_arguments", "__cache_keeper"].map(|name| local_at(name, at));
         // What can be logged can be cached: it is not asked for again.
         let shape = stored_shape(&owned_type(ty), at, false);
-        let shape = timed_shape(&shape, ttl_with).unwrap_or(shape);
+        let shape = timed_shape(&shape, model.timing.ttl_with.as_ref()).unwrap_or(shape);
+        let known = self.known(&arguments, model);
         let part = self.part(&arguments, value.index);
         let part = if self.logged().count() == 1 {
             part
@@ -380,8 +382,31 @@ impl Behind<'_> {
             quote_spanned!(at=> &#part)
         };
         Some(quote_spanned! {at=>
-            .value(|#arguments, #keeper| ::cache_runtime::private::Keeper::keep(&#keeper, #shape, #part))
+            .value(|#arguments, #keeper| ::cache_runtime::private::Keeper::keep(&#keeper, #shape, #part, &#known))
         })
+    }
+
+    /// The tags of what the cache keeps, told from the logged arguments under their own names.
+    fn known(&self, arguments: &Ident, model: &Cached) -> TokenStream {
+        let here = Span::mixed_site();
+        let known = tags::known(model, &Loops::default());
+        let used = self.logged().filter(|param| {
+            let pieces = model.tags.iter().flat_map(|tag| &tag.pieces);
+            pieces
+                .into_iter()
+                .any(|piece| piece.is_of_param(param.index))
+        });
+        let names = used.filter_map(|param| {
+            let name = &param.plain()?.ident;
+            let part = self.part(arguments, param.index);
+            let part = if self.logged().count() == 1 {
+                part
+            } else {
+                quote_spanned!(here=> &#part)
+            };
+            Some(quote_spanned!(here=> let #name = #part;))
+        });
+        quote_spanned!(here=> { #(#names)* #known })
     }
 }
 

@@ -4,10 +4,10 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote_spanned;
 use syn::Type;
 
-use super::key::{self, Parts};
+use super::key::{self, Loops, Parts};
 use super::{
     body, copy_of, handle, local, local_at, owned_type, result_span, shape, shown_at, spec, stored,
-    stored_shape, timed_shape, type_span, value_span, with_body,
+    stored_shape, tags, timed_shape, type_span, value_span, with_body,
 };
 use crate::function::{Function, bare};
 use crate::model::{Argument, Cached, Consistency, Value, WriteThrough};
@@ -15,9 +15,10 @@ use crate::model::{Argument, Cached, Consistency, Value, WriteThrough};
 /// The function.
 pub(super) fn writer(model: &Cached, writer: &WriteThrough, function: &Function) -> TokenStream {
     let at = result_span(function);
-    let [cache_var, key_var, shape_var, written_var, call] = [
+    let [cache_var, key_var, known_var, shape_var, written_var, call] = [
         "__cache",
         "__cache_key",
+        "__cache_known",
         "__cache_shape",
         "__cache_written",
         "__cache_call",
@@ -34,16 +35,23 @@ pub(super) fn writer(model: &Cached, writer: &WriteThrough, function: &Function)
         then,
     } = place(model, writer, function);
     let path = quote_spanned!(at=> ::cache_runtime::private);
+    let known = tags::known(model, &Loops::default());
     let asked = if writer.version.is_some() {
-        quote_spanned!(at=> #path::write_through_versioned(#spec, #cache_var, #key_var, #shape_var, #written_var, #then, #body))
+        quote_spanned! {at=>
+            #path::write_through_versioned(
+                #spec, #cache_var, (#key_var, #known_var), #shape_var, #written_var, #then, #body,
+            )
+        }
     } else if model.consistency == Consistency::Strict {
         quote_spanned! {at=>
             #path::write_through_strict(
-                #spec, #cache_var, #key_var, #shape_var, #written_var, #path::refusal(&#shape_var), #body,
+                #spec, #cache_var, (#key_var, #known_var), #shape_var, #written_var, #path::refusal(&#shape_var), #body,
             )
         }
     } else {
-        quote_spanned!(at=> #path::write_through(#spec, #cache_var, #key_var, #shape_var, #written_var, #body))
+        quote_spanned! {at=>
+            #path::write_through(#spec, #cache_var, (#key_var, #known_var), #shape_var, #written_var, #body)
+        }
     };
     // A block for all but the call itself: nothing of it lives across the `await`.
     let calls = quote_spanned! {at=>
@@ -51,6 +59,7 @@ pub(super) fn writer(model: &Cached, writer: &WriteThrough, function: &Function)
             let #cache_var = #cache;
             #place
             let #key_var = #key;
+            let #known_var = #known;
             let #shape_var = #shape;
             let #written_var = #written;
             #asked
@@ -72,6 +81,7 @@ fn written(model: &Cached, writer: &WriteThrough, function: &Function) -> TokenS
         let at = value_span(function);
         let held = held(function, at);
         let shape = timed_shape(&held, ttl_with).unwrap_or(held);
+        let shape = tags::tagged_shape(&shape, model, at).unwrap_or(shape);
         return quote_spanned!(at=> ::cache_runtime::private::OfResult(#shape));
     };
     let at = type_span(super::behind_reference(ty));

@@ -1,11 +1,11 @@
 //! Which arguments there are, and which of them a pattern takes.
 
 use crate::args::Arg;
-use crate::diagnostics::{Diagnostics, closest, suggest};
+use crate::diagnostics::{Diagnostics, suggest};
 use crate::model::PatternName;
 
 /// The arguments of `#[cached]`.
-pub(super) const CACHED: [&str; 25] = [
+pub(super) const CACHED: [&str; 26] = [
     "pattern",
     "key",
     "ttl",
@@ -31,16 +31,11 @@ pub(super) const CACHED: [&str; 25] = [
     "batch",
     "max_pending",
     "when_full",
+    "tags",
 ];
 
-/// Arguments of `#[cached]` that are known, and do nothing yet.
-pub(super) const CACHED_LATER: [&str; 1] = ["tags"];
-
 /// The arguments of `#[invalidates]` beside its templates.
-pub(super) const INVALIDATES: [&str; 3] = ["when", "consistency", "cache"];
-
-/// Arguments of `#[invalidates]` that are known, and do nothing yet.
-pub(super) const INVALIDATES_LATER: [&str; 1] = ["tags"];
+pub(super) const INVALIDATES: [&str; 4] = ["tags", "when", "consistency", "cache"];
 
 /// What a feature that a later version brings is refused with.
 pub(super) fn not_yet(what: &str) -> String {
@@ -55,7 +50,6 @@ impl<'a> Given<'a> {
         macro_name: &str,
         args: &'a [Arg],
         known: &[&str],
-        later: &[&str],
         errors: &mut Diagnostics,
     ) -> Self {
         let mut given: Vec<&Arg> = Vec::new();
@@ -63,25 +57,14 @@ impl<'a> Given<'a> {
             let name = arg.name.to_string();
             if given.iter().any(|earlier| earlier.name == name) {
                 errors.on(&arg.name, format!("`{name}` is given twice"));
-            } else if later.contains(&name.as_str()) {
-                errors.on(&arg.name, not_yet(&format!("`{name}`")));
-                // Remembered, so that giving it twice is not reported as two missing features.
-                given.push(arg);
             } else if known.contains(&name.as_str()) {
                 given.push(arg);
             } else {
-                // A misspelled argument of a later version is still told apart from nonsense.
-                let all: Vec<&str> = known.iter().chain(later).copied().collect();
-                let candidates = if closest(&name, all.iter().copied()).is_some() {
-                    &all[..]
-                } else {
-                    known
-                };
                 errors.on(
                     &arg.name,
                     format!(
                         "`{macro_name}` has no argument `{name}`; {}",
-                        suggest(&name, candidates)
+                        suggest(&name, known)
                     ),
                 );
             }

@@ -3,13 +3,14 @@
 use proc_macro2::Span;
 use syn::LitStr;
 
-use super::arguments::{Given, INVALIDATES, INVALIDATES_LATER};
+use super::arguments::{Given, INVALIDATES};
 use super::names::{Names, Reader};
+use super::tags::{self, MIXED, mixes_result_and_elements};
 use super::{signature, values};
 use crate::args::Listed;
 use crate::diagnostics::Diagnostics;
 use crate::function::Function;
-use crate::model::{Consistency, Invalidates, KeyPiece, Root};
+use crate::model::{Consistency, Invalidates, KeyPiece};
 use crate::template::Template;
 
 /// Validates `#[invalidates(…)]`.
@@ -18,13 +19,7 @@ pub(crate) fn invalidates(
     function: &Function,
     errors: &mut Diagnostics,
 ) -> Option<Invalidates> {
-    let given = Given::check(
-        "#[invalidates]",
-        &listed.args,
-        &INVALIDATES,
-        &INVALIDATES_LATER,
-        errors,
-    );
+    let given = Given::check("#[invalidates]", &listed.args, &INVALIDATES, errors);
     signature::check_writer(function, errors);
     let only_ok = given
         .get("when")
@@ -33,7 +28,9 @@ pub(crate) fn invalidates(
     let cache = given
         .get("cache")
         .and_then(|arg| values::expression(arg, errors));
+    let tags = given.get("tags");
     if listed.templates.is_empty()
+        && tags.is_none()
         && listed
             .args
             .iter()
@@ -41,6 +38,14 @@ pub(crate) fn invalidates(
     {
         errors.at(Span::call_site(), "`#[invalidates]` needs the key of what it invalidates, as in `#[invalidates(\"user:<id>\")]`");
     }
+    if let (Some(arg), Consistency::Strict) = (tags, consistency) {
+        errors.on(
+            &arg.name,
+            "`tags` and `consistency = \"strict\"` exclude each other: a strict write announces its keys before its body runs, and \
+             whose a tag is nobody knows; name the keys, or use `\"fenced\"`",
+        );
+    }
+    let tags = tags.map(|arg| tags::of_writer(arg, function, errors));
     let keys = keys(&listed.templates, function, errors);
     if consistency == Consistency::Strict {
         check_strict(&given, &listed.templates, &keys, errors);
@@ -49,6 +54,7 @@ pub(crate) fn invalidates(
     Some(Invalidates {
         templates: listed.templates.clone(),
         keys,
+        tags: tags.unwrap_or_default(),
         only_ok,
         consistency,
         cache,
@@ -70,22 +76,12 @@ fn keys(
         seen.push(literal.value());
         let pieces =
             Template::parse(literal, errors).and_then(|template| names.resolve(&template, errors));
-        if pieces.as_deref().is_some_and(|pieces| {
-            pieces.iter().any(KeyPiece::reads_result) && pieces.iter().any(walks_argument)
-        }) {
-            errors.on(
-                literal,
-                "`<return…>` and the elements of an argument cannot stand in one template: the argument is gone when the \
-                 result is there; return what the keys need, and walk over `<return…[]>`",
-            );
+        if pieces.as_deref().is_some_and(mixes_result_and_elements) {
+            errors.on(literal, MIXED);
         }
         keys.push(pieces);
     }
     keys
-}
-
-fn walks_argument(piece: &KeyPiece) -> bool {
-    matches!(piece, KeyPiece::Value(value) if value.each_after.is_some() && !matches!(value.root, Root::Return))
 }
 
 /// A strict write tells readers of its keys before the body runs, and therefore whatever the body returns.

@@ -9,6 +9,7 @@ mod invalidates;
 mod names;
 mod numbers;
 mod signature;
+mod tags;
 #[cfg(test)]
 mod tests;
 mod timing;
@@ -26,7 +27,7 @@ use crate::diagnostics::Diagnostics;
 use crate::function::Function;
 use crate::model::{Cached, KeyModel, Pattern, PatternName};
 use crate::template::Template;
-use arguments::{CACHED, CACHED_LATER, Given};
+use arguments::{CACHED, Given};
 use names::{Names, Reader};
 
 /// Validates `#[cached(…)]`. The model is there if its key is sound, even if something else is wrong: the companion is
@@ -36,7 +37,7 @@ pub(crate) fn cached(
     function: &Function,
     errors: &mut Diagnostics,
 ) -> Option<Cached> {
-    let mut given = Given::check("#[cached]", args, &CACHED, &CACHED_LATER, errors);
+    let mut given = Given::check("#[cached]", args, &CACHED, errors);
     let name = given
         .get("pattern")
         .map_or(PatternName::Aside, |arg| values::pattern(arg, errors));
@@ -49,6 +50,10 @@ pub(crate) fn cached(
         .and_then(|arg| values::expression(arg, errors));
     let timing = timing::timing(&given, errors);
     let consistency = values::consistency(given.get("consistency"), errors);
+    let tags = given.get("tags").map(|arg| {
+        let reader = tags_reader(name, &given);
+        tags::of_cached(arg, function, reader, errors)
+    });
     let pattern = match name {
         PatternName::Aside => {
             if key.as_ref().is_some_and(|key| key.each().is_some()) {
@@ -78,8 +83,19 @@ pub(crate) fn cached(
             .unwrap_or(0),
         companion,
         cache,
+        tags: tags.unwrap_or_default(),
         key: key?,
     })
+}
+
+/// What a tag may read: the value that is stored, as long as it is what the function returns.
+fn tags_reader(pattern: PatternName, given: &Given<'_>) -> Reader {
+    match pattern {
+        PatternName::Aside => Reader::Tags,
+        PatternName::WriteThrough if given.get("value").is_some() => Reader::TagsOfArgument,
+        PatternName::WriteThrough => Reader::Tags,
+        PatternName::WriteBehind => Reader::WriteBehind,
+    }
 }
 
 fn companion(arg: Option<&Arg>, function: &Function, errors: &mut Diagnostics) -> bool {

@@ -23,13 +23,17 @@ pub(super) enum Reader {
     WriteThrough,
     /// The key of a write-through writer with versions, or the version itself: either can be told from the result.
     Versioned,
-    /// The key of a write-behind writer.
+    /// The key of a write-behind writer, or a tag of what it writes.
     WriteBehind,
+    /// A tag of what is cached: either can be told from the result.
+    Tags,
+    /// A tag of a write-through writer that stores an argument.
+    TagsOfArgument,
 }
 
 impl Reader {
     fn knows_result(self) -> bool {
-        matches!(self, Self::Invalidates | Self::Versioned)
+        matches!(self, Self::Invalidates | Self::Versioned | Self::Tags)
     }
 
     /// Why there is no result, and what to do.
@@ -43,6 +47,10 @@ impl Reader {
             Self::WriteBehind => (
                 "there is no result to read",
                 "a write-behind writer returns before its body has run; take the id as an argument",
+            ),
+            Self::TagsOfArgument => (
+                "it is not the result that is cached",
+                "name the field of the argument that is, as in `<user.org_id>`",
             ),
             _ => (
                 "there is no result to read yet",
@@ -148,7 +156,13 @@ impl<'f> Names<'f> {
         placeholder: &Placeholder,
     ) -> Option<(&'static str, &'static str)> {
         placeholder.each_after?;
-        (!matches!(self.reader, Reader::Loader | Reader::Invalidates)).then_some((
+        let walks = [
+            Reader::Loader,
+            Reader::Invalidates,
+            Reader::Tags,
+            Reader::TagsOfArgument,
+        ];
+        (!walks.contains(&self.reader)).then_some((
             "a call of a writer writes one entry, and this is one for each element",
             "`[]` is for batch loaders and for `#[invalidates]`; call the writer for each element, or annotate it with \
              `#[invalidates]`",

@@ -216,16 +216,3 @@ fn all_errors_come_at_once() {
         8
     );
 }
-
-#[test]
-fn every_later_argument_is_named_and_refused() {
-    for name in CACHED_LATER {
-        let name = Ident::new(name, Span::call_site());
-        let errors = check_cached(quote!(#name = 1, key = "user:<id>"), loader());
-        assert_eq!(errors.len(), 1, "{errors:?}");
-        assert!(
-            errors[0].starts_with(&format!("`{name}` is not in this version yet")),
-            "{errors:?}"
-        );
-    }
-}

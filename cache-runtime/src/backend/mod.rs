@@ -1,7 +1,7 @@
 //! Where entries live: the contract between the cache and its store.
 //!
 //! A backend keeps for each key, in one place and changed atomically, a **value**, a **read lease**, **write intents** and a
-//! **fence**. [`Memory`] and [`Redis`](redis::Redis) are the two that come with the crate; your own implements [`Backend`]
+//! **fence**, and beside the keys the **versions of tags**. [`Memory`] and [`Redis`](redis::Redis) are the two that come with the crate; your own implements [`Backend`]
 //! and runs the cases of the conformance suite (`testing::conformance`, feature `testing`) to show that it keeps the contract.
 
 pub mod log;
@@ -10,10 +10,12 @@ mod memory;
 pub mod redis;
 mod shared;
 pub(crate) mod stored;
+mod tags;
 mod token;
 
 pub use memory::{Memory, MemoryBuilder};
 pub use stored::{Encoded, Life, Mark, SharedValue, Stored, Typed};
+pub use tags::{Basis, MAX_TAGS, TagVersion, Tags, Versions};
 pub use token::Token;
 
 use std::fmt;
@@ -41,13 +43,14 @@ pub enum Format {
 pub enum Lease {
     /// The value came meanwhile.
     Hit(Stored),
-    /// The lease is yours, under the token that you gave: load, then [`fill`](Backend::fill) or [`release`](Backend::release).
-    Granted,
+    /// The lease is yours, under the token that you gave: load, then [`fill`](Backend::fill) or [`release`](Backend::release). What is loaded is
+    /// from after [`now`](Versions::now).
+    Granted(Versions),
     /// Another load holds the lease, under this token.
-    Busy(Token),
+    Busy(Token, Versions),
     /// A write is in progress: load, but do not store. The token names the state of writes; every begin and end of a write, and
     /// every invalidation beside one, makes a new one.
-    Bypass(Token),
+    Bypass(Token, Versions),
 }
 
 /// When [`Backend::lease`] grants a lease.
@@ -66,6 +69,8 @@ pub enum LeaseMode {
 pub struct Ask {
     /// The key.
     pub key: Key,
+    /// The tags that the value will have, as far as they are known.
+    pub tags: Tags,
     /// The token that the lease is to have.
     pub token: Token,
     /// When it is to be granted.
@@ -106,6 +111,9 @@ pub enum WriteEnd {
 /// * Time is the backend's own monotonic or server clock; a caller's clock is never compared with it.
 /// * A lease or an intent that is not renewed ends by itself at its expiry; each intent has its own.
 /// * Tokens are unique; a token that is not the one in place changes nothing.
+/// * A value is good as long as it is from after the last invalidation of each of its tags and the last bump of the namespace: it is given to nobody
+///   any more from the moment that such an invalidation has returned, and one from before it is not stored. Where a version was lost, as by eviction, what
+///   depends on it is no longer good.
 /// * Operations need not return by themselves when the store hangs: the caller bounds them in time and drops them. A dropped operation
 ///   may or may not have taken effect.
 /// * No operation panics on what it finds in the store; what it cannot read is a miss.
@@ -124,10 +132,21 @@ pub trait Backend: Send + Sync + fmt::Debug + 'static {
     }
 
     /// The value, if there is one that is still kept, with its age. One may be kept for longer than its TTL, to be served when its load
-    /// fails: the caller judges.
+    /// fails: the caller judges. One that is good no more, by its tags, is not given.
     fn get<'a>(&'a self, key: &'a Key) -> BackendFuture<'a, Option<Stored>>;
 
-    /// Asks for the right to load. Whoever cannot use the value that this would answer with asks in [`LeaseMode::IfStill`].
+    /// [`get`](Self::get) by one who knows tags that the value is likely to have, for a store that has to look them up: it looks at both at once.
+    fn get_tagged<'a>(
+        &'a self,
+        key: &'a Key,
+        tags: &'a [Key],
+    ) -> BackendFuture<'a, Option<Stored>> {
+        let _ = tags;
+        self.get(key)
+    }
+
+    /// Asks for the right to load. Whoever cannot use the value that this would answer with asks in [`LeaseMode::IfStill`]. `tags` are those
+    /// that are known of what is to be loaded.
     ///
     /// In this order: [`Hit`](Lease::Hit) if there is a value that the mode does not pass over;
     /// [`Bypass`](Lease::Bypass) while an intent lives; [`Busy`](Lease::Busy) while another lease lives; else
@@ -135,6 +154,7 @@ pub trait Backend: Send + Sync + fmt::Debug + 'static {
     fn lease<'a>(
         &'a self,
         key: &'a Key,
+        tags: &'a [Key],
         token: Token,
         ttl: Duration,
         mode: LeaseMode,
@@ -143,7 +163,8 @@ pub trait Backend: Send + Sync + fmt::Debug + 'static {
     /// Extends the lease to `ttl` from now. `false` if it no longer stands.
     fn renew<'a>(&'a self, key: &'a Key, token: Token, ttl: Duration) -> BackendFuture<'a, bool>;
 
-    /// Stores the value, keeps it for `keep` and ends the lease, if the lease still stands: `true`. Else stores nothing: `false`.
+    /// Stores the value, keeps it for `keep` and ends the lease, if the lease still stands: `true`. Else stores nothing: `false`. Nor does it store a
+    /// value that is from before an invalidation of one of its tags; the lease ends all the same.
     fn fill<'a>(
         &'a self,
         key: &'a Key,
@@ -155,12 +176,16 @@ pub trait Backend: Send + Sync + fmt::Debug + 'static {
     /// Gives the lease up.
     fn release<'a>(&'a self, key: &'a Key, token: Token) -> BackendFuture<'a, ()>;
 
-    /// [`get`](Self::get) of many keys, in their order; not as one atomic step. One after another, unless the store knows better.
-    fn get_many<'a>(&'a self, keys: &'a [Key]) -> BackendFuture<'a, Vec<Option<Stored>>> {
+    /// [`get_tagged`](Self::get_tagged) of many keys, in their order; not as one atomic step. One after another, unless the store knows better.
+    fn get_many<'a>(
+        &'a self,
+        keys: &'a [Key],
+        tags: &'a [Key],
+    ) -> BackendFuture<'a, Vec<Option<Stored>>> {
         Box::pin(async move {
             let mut found = Vec::with_capacity(keys.len());
             for key in keys {
-                found.push(self.get(key).await?);
+                found.push(self.get_tagged(key, tags).await?);
             }
             Ok(found)
         })
@@ -171,7 +196,8 @@ pub trait Backend: Send + Sync + fmt::Debug + 'static {
         Box::pin(async move {
             let mut answers = Vec::with_capacity(asks.len());
             for ask in asks {
-                answers.push(self.lease(&ask.key, ask.token, ttl, ask.mode).await?);
+                let (tags, token) = (ask.tags.as_slice(), ask.token);
+                answers.push(self.lease(&ask.key, tags, token, ttl, ask.mode).await?);
             }
             Ok(answers)
         })
@@ -225,17 +251,17 @@ pub trait Backend: Send + Sync + fmt::Debug + 'static {
     fn invalidate<'a>(&'a self, keys: &'a [Key]) -> BackendFuture<'a, ()>;
 
     /// Stores the value and keeps it for `keep`, whatever was there, ending any lease, unless an intent lives: then it is not stored, and
-    /// the answer is `false`.
+    /// the answer is `false`. So it is with a value from before an invalidation of one of its tags, and what was there is removed.
     fn put<'a>(&'a self, key: &'a Key, value: Stored, keep: Duration) -> BackendFuture<'a, bool>;
 
     /// Announces a write: adds an intent that lives for `ttl`, removes value and lease, and marks this write and any other in
-    /// progress as overlapping.
+    /// progress as overlapping. Answers what the clock of the tags says.
     fn begin_write<'a>(
         &'a self,
         key: &'a Key,
         token: Token,
         ttl: Duration,
-    ) -> BackendFuture<'a, ()>;
+    ) -> BackendFuture<'a, TagVersion>;
 
     /// Extends the intent to `ttl` from now. `false` if it no longer stands.
     fn renew_write<'a>(
@@ -246,7 +272,8 @@ pub trait Backend: Send + Sync + fmt::Debug + 'static {
     ) -> BackendFuture<'a, bool>;
 
     /// Ends a write: removes intent, value and lease; stores the given value, to be kept for the given time, only if the intent still stood and no
-    /// other write overlapped. If the intent no longer stood, marks every other write in progress as overlapping.
+    /// other write overlapped, and the value is not from before an invalidation of one of its tags. If the intent no longer stood, marks every other write
+    /// in progress as overlapping.
     fn end_write<'a>(
         &'a self,
         key: &'a Key,
@@ -255,7 +282,8 @@ pub trait Backend: Send + Sync + fmt::Debug + 'static {
     ) -> BackendFuture<'a, WriteEnd>;
 
     /// Stores the value and keeps it for `keep`, if `version` is greater than the fence, which then becomes `version`: `true`. A store marks every
-    /// write in progress as overlapping. Ends any lease, whatever the answer. The fence outlives the value by at least a day.
+    /// write in progress as overlapping. Ends any lease, whatever the answer. The fence outlives the value by at least a day. A value from before an
+    /// invalidation of one of its tags raises the fence and is not stored: `false`, and what was there is removed.
     fn put_if_newer<'a>(
         &'a self,
         key: &'a Key,
@@ -264,11 +292,22 @@ pub trait Backend: Send + Sync + fmt::Debug + 'static {
         keep: Duration,
     ) -> BackendFuture<'a, bool>;
 
+    /// What the clock of the tags says, and the last invalidation of these.
+    fn versions<'a>(&'a self, tags: &'a [Key]) -> BackendFuture<'a, Versions>;
+
+    /// Makes every value that has one of these tags good no more, and what is loaded or written now with one of them too: in one step for each tag,
+    /// whatever the number of values. The tags may be treated one after another.
+    fn invalidate_tags<'a>(&'a self, tags: &'a [Key]) -> BackendFuture<'a, ()>;
+
+    /// Makes every value of the namespace good no more, and what is loaded or written now too, in one step. Fences and intents stay.
+    fn bump_namespace(&self) -> BackendFuture<'_, ()>;
+
     /// Returns when the lease under `token` no longer stands on the key; may return earlier, and returns after `patience` at
     /// the latest. The caller asks again. Woken by notification where the store has one.
     fn wait<'a>(&'a self, key: &'a Key, token: Token, patience: Duration) -> BackendFuture<'a, ()>;
 
-    /// Does to every key of this backend's namespace what [`invalidate`](Self::invalidate) does. Fences and the intents of writes in progress
+    /// Does to every key of this backend's namespace what [`invalidate`](Self::invalidate) does, and so gives its room back, which
+    /// [`bump_namespace`](Self::bump_namespace) leaves to eviction and expiry. Fences and the intents of writes in progress
     /// stay: they keep older values out.
     fn clear(&self) -> BackendFuture<'_, ()>;
 

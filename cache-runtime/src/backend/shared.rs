@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::log::WriteLog;
 use super::{
-    Ask, Backend, BackendFuture, Fill, Format, HeldLease, Lease, LeaseMode, Stored, Token, WriteEnd,
+    Ask, Backend, BackendFuture, Fill, Format, HeldLease, Lease, LeaseMode, Stored, TagVersion,
+    Token, Versions, WriteEnd,
 };
 use crate::key::Key;
 
@@ -49,11 +50,12 @@ impl<B: Backend + ?Sized> Backend for Arc<B> {
     fn lease<'a>(
         &'a self,
         key: &'a Key,
+        tags: &'a [Key],
         token: Token,
         ttl: Duration,
         mode: LeaseMode,
     ) -> BackendFuture<'a, Lease> {
-        (**self).lease(key, token, ttl, mode)
+        (**self).lease(key, tags, token, ttl, mode)
     }
 
     fn renew<'a>(&'a self, key: &'a Key, token: Token, ttl: Duration) -> BackendFuture<'a, bool> {
@@ -74,8 +76,20 @@ impl<B: Backend + ?Sized> Backend for Arc<B> {
         (**self).release(key, token)
     }
 
-    fn get_many<'a>(&'a self, keys: &'a [Key]) -> BackendFuture<'a, Vec<Option<Stored>>> {
-        (**self).get_many(keys)
+    fn get_tagged<'a>(
+        &'a self,
+        key: &'a Key,
+        tags: &'a [Key],
+    ) -> BackendFuture<'a, Option<Stored>> {
+        (**self).get_tagged(key, tags)
+    }
+
+    fn get_many<'a>(
+        &'a self,
+        keys: &'a [Key],
+        tags: &'a [Key],
+    ) -> BackendFuture<'a, Vec<Option<Stored>>> {
+        (**self).get_many(keys, tags)
     }
 
     fn lease_many<'a>(&'a self, asks: &'a [Ask], ttl: Duration) -> BackendFuture<'a, Vec<Lease>> {
@@ -111,7 +125,7 @@ impl<B: Backend + ?Sized> Backend for Arc<B> {
         key: &'a Key,
         token: Token,
         ttl: Duration,
-    ) -> BackendFuture<'a, ()> {
+    ) -> BackendFuture<'a, TagVersion> {
         (**self).begin_write(key, token, ttl)
     }
 
@@ -141,6 +155,18 @@ impl<B: Backend + ?Sized> Backend for Arc<B> {
         keep: Duration,
     ) -> BackendFuture<'a, bool> {
         (**self).put_if_newer(key, version, value, keep)
+    }
+
+    fn versions<'a>(&'a self, tags: &'a [Key]) -> BackendFuture<'a, Versions> {
+        (**self).versions(tags)
+    }
+
+    fn invalidate_tags<'a>(&'a self, tags: &'a [Key]) -> BackendFuture<'a, ()> {
+        (**self).invalidate_tags(tags)
+    }
+
+    fn bump_namespace(&self) -> BackendFuture<'_, ()> {
+        (**self).bump_namespace()
     }
 
     fn wait<'a>(&'a self, key: &'a Key, token: Token, patience: Duration) -> BackendFuture<'a, ()> {

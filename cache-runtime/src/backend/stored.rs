@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::entry::header::IDENTITY;
+use super::tags::Basis;
+use crate::entry::header::{self, IDENTITY};
 
 /// A value as a backend keeps it.
 #[derive(Clone)]
@@ -69,7 +70,7 @@ impl Mark {
 #[derive(Debug, Clone)]
 pub struct Encoded {
     /// Its bytes. `8..16` are the backend's to overwrite, when it stores the entry, with the time of its own clock in milliseconds,
-    /// little-endian; the rest it keeps as it is.
+    /// little-endian; and where [`basis`](Self::basis) tells no `since`, `56..64` with what the clock of the tags says. The rest it keeps as it is.
     pub bytes: Bytes,
     /// How long ago the backend stored it, by the clock of that stamp: rather too much than too little. Means nothing in an entry that is
     /// to be stored.
@@ -92,6 +93,13 @@ impl Encoded {
         Self { bytes, age }
     }
 
+    /// What the entry depends on; `None` for bytes that are no entry. Its tags are those that the bytes tell, which may be damaged: only a reader who
+    /// knows the type sees that.
+    #[must_use]
+    pub fn basis(&self) -> Option<Basis> {
+        header::basis(&self.bytes)
+    }
+
     /// The stamp, in milliseconds of the backend's clock; `None` for bytes too short to have one.
     #[must_use]
     pub fn stamp(&self) -> Option<u64> {
@@ -110,6 +118,21 @@ pub struct Typed {
     pub value: SharedValue,
     /// Its times. A backend gives them back with the age of the value.
     pub life: Life,
+    /// What a value to be stored depends on; `None` for one that is as new as the operation and has no tags. What a backend gives back need not have
+    /// it.
+    pub basis: Option<Arc<Basis>>,
+}
+
+impl Typed {
+    /// A value as new as the operation that stores it, without tags.
+    #[must_use]
+    pub const fn new(value: SharedValue, life: Life) -> Self {
+        Self {
+            value,
+            life,
+            basis: None,
+        }
+    }
 }
 
 /// The times of a value: how long it is good for, and how old it is. In nanoseconds; what is longer than 584 years is that long.
@@ -197,11 +220,7 @@ mod tests {
     fn marks_tell_values_apart() {
         let typed = |value: &SharedValue| {
             let life = Life::new(Duration::from_secs(1));
-            Stored::Typed(Typed {
-                value: value.clone(),
-                life,
-            })
-            .mark()
+            Stored::Typed(Typed::new(value.clone(), life)).mark()
         };
         let (one, other): (SharedValue, SharedValue) = (Arc::new(1_u64), Arc::new(1_u64));
         assert_eq!(typed(&one), typed(&one));

@@ -20,9 +20,9 @@ pub(crate) use installed::Current;
 
 use crate::clock::Clock;
 use crate::error::Error;
-use crate::events::Events;
+use crate::events::{Events, Told};
 use crate::guard::{Delivery, Guarded, without_timers};
-use crate::invalidation;
+use crate::invalidation::{self, Keys};
 use crate::key::Key;
 use crate::observe::{BackendStats, FunctionStats, Functions, Stats};
 use crate::pattern::write_behind::state::Writes;
@@ -107,7 +107,7 @@ impl Cache {
     /// [`Error::Kept`] if the backend is away: the invalidation is kept and delivered on its return, and until then this
     /// process bypasses the cache. Other processes that still reach the backend may serve the old value until then.
     pub async fn invalidate(&self, key: impl Into<Key>) -> Result<(), Error> {
-        self.invalidate_keys(&[key.into()]).await
+        self.invalidate_names(Keys::from_iter([key.into()])).await
     }
 
     /// Removes the entries of the keys, in one round trip.
@@ -119,16 +119,72 @@ impl Cache {
         &self,
         keys: impl IntoIterator<Item = K>,
     ) -> Result<(), Error> {
-        let keys: Vec<Key> = keys.into_iter().map(Into::into).collect();
-        self.invalidate_keys(&keys).await
+        self.invalidate_names(keys.into_iter().map(Into::into).collect())
+            .await
     }
 
-    async fn invalidate_keys(&self, keys: &[Key]) -> Result<(), Error> {
+    /// Makes every entry that has the tag good no more, in one step, whatever their number. When this returns `Ok`, no call that begins later, in any
+    /// process, gets a value that was loaded before.
+    ///
+    /// The entries' room is given back as they are read, expire or are evicted.
+    ///
+    /// ```
+    /// use cache_runtime::{Cache, cached};
+    ///
+    /// #[cached(key = "user:<id>", tags = ["org:<org>"])]
+    /// async fn user_name(org: u32, id: u64) -> String { format!("user {id} of {org}") }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), cache_runtime::Error> {
+    /// let cache = Cache::builder().build().await?;
+    /// cache.scope(async {
+    ///     user_name(7, 1).await;
+    ///     user_name(7, 2).await;
+    ///     cache.invalidate_tag("org:7").await?;
+    ///     assert_eq!(user_name::peek(1).await, None);
+    ///     Ok(())
+    /// }).await
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`invalidate`](Self::invalidate).
+    pub async fn invalidate_tag(&self, tag: impl Into<Key>) -> Result<(), Error> {
+        self.invalidate_names(Keys::of_tags([tag.into()])).await
+    }
+
+    /// [`invalidate_tag`](Self::invalidate_tag) of many, in one round trip.
+    ///
+    /// # Errors
+    ///
+    /// As [`invalidate`](Self::invalidate).
+    pub async fn invalidate_tags<T: Into<Key>>(
+        &self,
+        tags: impl IntoIterator<Item = T>,
+    ) -> Result<(), Error> {
+        let tags = tags.into_iter().map(Into::into);
+        self.invalidate_names(Keys::of_tags(tags)).await
+    }
+
+    /// Makes every entry of the cache's namespace good no more, in one step, whatever their number. When this returns `Ok`, no call that begins later, in
+    /// any process, gets a value that was loaded before.
+    ///
+    /// The entries' room is given back as they are read, expire or are evicted; [`clear`](Self::clear) gives it back at once, in as many steps as it takes.
+    ///
+    /// # Errors
+    ///
+    /// As [`invalidate`](Self::invalidate).
+    pub async fn bump_namespace(&self) -> Result<(), Error> {
+        self.invalidate_names(Keys::everything()).await
+    }
+
+    async fn invalidate_names(&self, keys: Keys) -> Result<(), Error> {
         if let Some(transaction) = transaction() {
             // At once for the caller's sake, and again at the end: until the commit a reader may store the old value anew.
-            transaction.note(self, keys);
+            transaction.note(self, &keys);
         }
-        match self.inner.invalidate(keys).await {
+        match self.inner.invalidate(&keys).await {
             Delivery::Done => Ok(()),
             Delivery::Kept(error) => Err(Error::Kept(error)),
         }
@@ -141,7 +197,7 @@ impl Cache {
     ///
     /// [`Error::Backend`] if the backend is away or fails half-way.
     pub async fn clear(&self) -> Result<(), Error> {
-        self.inner.tell_regions_of_everything();
+        self.inner.tell_regions(&Keys::everything(), Told::Others);
         Ok(self.inner.clear_here().await?)
     }
 
@@ -202,12 +258,12 @@ impl Cache {
 
 impl Inner {
     /// Invalidates in this process's own record and at the backend, and tells the other regions.
-    pub(crate) async fn invalidate(&self, keys: &[Key]) -> Delivery {
+    pub(crate) async fn invalidate(&self, keys: &Keys) -> Delivery {
         // Before anything that can be dropped half-way.
-        self.tell_regions(keys);
+        self.tell_regions(keys, Told::Others);
         let delivery = self.invalidate_here(keys).await;
         if let Delivery::Kept(_) = delivery {
-            self.tell_regions_and_own(keys);
+            self.tell_regions(keys, Told::All);
         }
         delivery
     }
@@ -247,6 +303,8 @@ impl AsRef<Cache> for Cache {
 /// Keys share counters by hash: two keys that share one are told apart too often, never too seldom.
 pub(crate) struct Epochs {
     counts: Box<[AtomicU64]>,
+    /// How often it has invalidated what may be of any key.
+    all: AtomicU64,
     hasher: std::hash::RandomState,
 }
 
@@ -256,6 +314,7 @@ impl Epochs {
     fn new() -> Self {
         Self {
             counts: (0..Self::COUNTS).map(|_| AtomicU64::new(0)).collect(),
+            all: AtomicU64::new(0),
             hasher: std::hash::RandomState::new(),
         }
     }
@@ -266,7 +325,9 @@ impl Epochs {
     }
 
     pub(crate) fn of(&self, key: &Key) -> u64 {
-        self.at(key).load(Ordering::SeqCst)
+        // Neither ever falls, so their sum tells whether one of them has risen.
+        let all = self.all.load(Ordering::SeqCst);
+        self.at(key).load(Ordering::SeqCst).wrapping_add(all)
     }
 
     pub(crate) fn advance(&self, keys: &[Key]) {
@@ -276,8 +337,6 @@ impl Epochs {
     }
 
     pub(crate) fn advance_all(&self) {
-        for count in &self.counts {
-            count.fetch_add(1, Ordering::SeqCst);
-        }
+        self.all.fetch_add(1, Ordering::SeqCst);
     }
 }

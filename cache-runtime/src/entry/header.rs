@@ -6,35 +6,41 @@
 //! | 3 | format version |
 //! | 4 | codec |
 //! | 5 | flags; bit 0: there is no value, and no payload |
-//! | 6..8 | number of tags |
+//! | 6..8 | number of tags, at most 256 |
 //! | 8..16 | stamp: the backend's clock when it stored the entry, in ms; zero from us |
-//! | 16..24 | checksum of all bytes but these and the stamp |
+//! | 16..24 | checksum of all bytes but these, the stamp and the tag version |
 //! | 24..32 | schema fingerprint |
 //! | 32..40 | soft expiry, in ms after the stamp; 0 for none |
 //! | 40..48 | hard expiry, in ms after the stamp |
 //! | 48..52 | load time, in microseconds |
-//! | 52..56 | length of the payload |
-//! | 56.. | a version of 8 bytes for each tag |
+//! | 52..56 | length of the tags and the payload |
+//! | 56..64 | tag version: what the clock of the tags said before the load; 0 from us for "when it is stored" |
+//! | 64.. | each tag: the length of its name in 2 bytes, and the name |
 //! | then | the payload, to the end |
 
 use std::ops::Range;
 use std::time::Duration;
 
-use super::checksum::checksum;
+use super::checksum::{checksum, step};
+use crate::backend::{Basis, MAX_TAGS, TagVersion, Tags};
+use crate::key::Key;
 use crate::spec::CodecKind;
 
 /// Where a backend writes the time of its own clock, in milliseconds, when it stores an entry.
 pub(crate) const STAMP: Range<usize> = 8..16;
 
+/// Where a backend writes what the clock of the tags says, when it stores an entry that is as new as that.
+pub(crate) const SINCE: Range<usize> = 56..64;
+
 /// The length of the fixed part.
-pub(super) const HEADER: usize = 56;
+pub(crate) const HEADER: usize = 64;
 
 /// The largest entry: 64 MiB. Far beyond what a store answers within an operation's time budget, so that reaching it
 /// means a mistake in the key or the type; and a bound on what one read can make this process hold.
 pub(crate) const MAX_ENTRY: usize = 64 << 20;
 
 const MAGIC: [u8; 3] = *b"CRT";
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 const ABSENT: u8 = 1;
 const SUM: Range<usize> = 16..24;
 
@@ -56,7 +62,7 @@ pub(crate) enum Mismatch {
     CodecNotBuilt,
     /// A flag that this version does not know.
     Flags,
-    /// Versions of tags, which this version could not check: the value may be invalidated.
+    /// More tags than there can be, or names that go beyond the end.
     Tags,
     /// The lengths inside do not add up to the length of the bytes, or they are too many.
     Length,
@@ -98,10 +104,78 @@ pub(super) struct Header {
     pub(super) soft: Option<Duration>,
     pub(super) hard: Duration,
     pub(super) load_time: Duration,
+    /// `None` from us for "when it is stored".
+    pub(super) since: Option<TagVersion>,
+    pub(super) tags: u16,
+}
+
+/// Appends the names of tags.
+pub(super) fn write_tags(tags: &[Key], entry: &mut Vec<u8>) -> Result<u16, String> {
+    if tags.len() > MAX_TAGS {
+        return Err(format!("{} tags, more than {MAX_TAGS}", tags.len()));
+    }
+    for tag in tags {
+        let name = tag.as_bytes();
+        let length = u16::try_from(name.len())
+            .map_err(|_| format!("the name of a tag is {} bytes long", name.len()))?;
+        entry.extend_from_slice(&length.to_le_bytes());
+        entry.extend_from_slice(name);
+    }
+    // At most `MAX_TAGS`.
+    Ok(tags.len() as u16)
+}
+
+/// What the entry says of its tags; `None` for bytes that are no entry of this version.
+pub(crate) fn basis(entry: &[u8]) -> Option<Basis> {
+    let (since, names) = depends(entry)?;
+    let mut tags = Tags::new();
+    for name in names {
+        tags.push(Key::from(std::str::from_utf8(name).ok()?));
+    }
+    Some(Basis {
+        since: (since != 0).then(|| TagVersion::from_number(since)),
+        tags,
+    })
+}
+
+/// From when the entry is, and the names of its tags; `None` for bytes that are no entry of this version. A name that is cut off ends the list: the
+/// checksum finds that out.
+pub(crate) fn depends(entry: &[u8]) -> Option<(u64, impl Iterator<Item = &[u8]>)> {
+    let (head, mut rest) = entry.split_first_chunk::<HEADER>()?;
+    if head[..3] != MAGIC || head[3] != VERSION {
+        return None;
+    }
+    let mut left = tags_of(head).ok()?;
+    let names = std::iter::from_fn(move || {
+        left = left.checked_sub(1)?;
+        let name;
+        (name, rest) = split_tag(rest)?;
+        Some(name)
+    });
+    Some((u64_at(head, SINCE.start), names))
+}
+
+fn tags_of(head: &[u8; HEADER]) -> Result<u16, Mismatch> {
+    let count = u16::from_le_bytes([head[6], head[7]]);
+    if usize::from(count) > MAX_TAGS {
+        return Err(Mismatch::Tags);
+    }
+    Ok(count)
+}
+
+/// The name of the tag that the bytes begin with, and what follows.
+fn split_tag(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = bytes.split_first_chunk::<2>()?;
+    rest.split_at_checked(u16::from_le_bytes(*length).into())
+}
+
+/// Whether the bytes are an entry of this version as far as one can see: what a backend may look for a tag version in.
+pub(crate) fn is_entry(entry: &[u8]) -> bool {
+    entry.len() >= HEADER && entry[..3] == MAGIC && entry[3] == VERSION
 }
 
 impl Header {
-    /// Fills in the fixed part of an entry whose payload is in place.
+    /// Fills in the fixed part of an entry whose tags and payload are in place.
     pub(super) fn write(&self, entry: &mut [u8]) {
         let Some((head, payload)) = entry.split_first_chunk_mut::<HEADER>() else {
             return;
@@ -110,7 +184,9 @@ impl Header {
         head[3] = VERSION;
         head[4] = codec_number(self.codec);
         head[5] = if self.absent { ABSENT } else { 0 };
-        head[6..8].fill(0);
+        head[6..8].copy_from_slice(&self.tags.to_le_bytes());
+        let since = self.since.map_or(0, TagVersion::number);
+        head[SINCE].copy_from_slice(&since.to_le_bytes());
         head[STAMP].copy_from_slice(&self.stamp.to_le_bytes());
         head[24..32].copy_from_slice(&self.fingerprint.to_le_bytes());
         head[32..40].copy_from_slice(&self.soft.map_or(0, millis).to_le_bytes());
@@ -140,14 +216,8 @@ impl Header {
         if head[5] & !ABSENT != 0 {
             return Err(Mismatch::Flags);
         }
-        // Nothing writes tags yet. An entry that has them must not be served by a version that cannot tell whether they still hold.
-        if head[6..8] != [0, 0] {
-            return Err(Mismatch::Tags);
-        }
-        if payload.len() != u32_at(head, 52) as usize
-            || entry.len() > MAX_ENTRY
-            || absent && !payload.is_empty()
-        {
+        let tags = tags_of(head)?;
+        if payload.len() != u32_at(head, 52) as usize || entry.len() > MAX_ENTRY {
             return Err(Mismatch::Length);
         }
         if u64_at(head, 24) != fingerprint {
@@ -156,7 +226,14 @@ impl Header {
         if u64_at(head, SUM.start) != sum_of(entry) {
             return Err(Mismatch::Checksum);
         }
-        let soft = u64_at(head, 32);
+        let mut payload = payload;
+        for _ in 0..tags {
+            (_, payload) = split_tag(payload).ok_or(Mismatch::Tags)?;
+        }
+        if absent && !payload.is_empty() {
+            return Err(Mismatch::Length);
+        }
+        let (soft, since) = (u64_at(head, 32), u64_at(head, SINCE.start));
         let header = Self {
             absent,
             codec,
@@ -165,15 +242,23 @@ impl Header {
             soft: (soft != 0).then(|| Duration::from_millis(soft)),
             hard: Duration::from_millis(u64_at(head, 40)),
             load_time: Duration::from_micros(u32_at(head, 48).into()),
+            since: (since != 0).then(|| TagVersion::from_number(since)),
+            tags,
         };
         Ok((header, payload))
     }
 }
 
-/// The sum over everything but the stamp, which the backend overwrites, and the sum itself.
+/// The sum over everything but the stamp and the tag version, which the backend overwrites, and the sum itself.
 fn sum_of(entry: &[u8]) -> u64 {
     match entry.split_first_chunk::<HEADER>() {
-        Some((head, _)) => checksum(u64_at(head, 0), &entry[SUM.end..]),
+        Some((head, rest)) => {
+            let words = head[SUM.end..SINCE.start].as_chunks::<8>().0;
+            let of_head = words.iter().fold(u64_at(head, 0), |sum, word| {
+                step(sum, u64::from_le_bytes(*word))
+            });
+            checksum(of_head, rest)
+        }
         None => 0,
     }
 }
@@ -232,8 +317,11 @@ mod tests {
             soft: Some(Duration::from_secs(60)),
             hard: Duration::from_secs(300),
             load_time: Duration::from_micros(1500),
+            since: Some(TagVersion::from_number(77)),
+            tags: 1,
         };
         let mut entry = vec![0; HEADER];
+        write_tags(&[Key::from("org:7")], &mut entry).expect("one tag");
         entry.extend_from_slice(b"{\"id\":42}");
         header.write(&mut entry);
         (header, entry)
@@ -252,21 +340,25 @@ mod tests {
     #[test]
     fn the_layout_is_as_documented() {
         let (_, entry) = sample();
-        assert_eq!(entry[..8], *b"CRT\x01\x04\0\0\0");
+        assert_eq!(entry[..8], *b"CRT\x02\x04\0\x01\0");
         assert_eq!(entry[STAMP], [0; 8]);
         assert_eq!(entry[24..32], 0x0123_4567_89ab_cdef_u64.to_le_bytes());
         assert_eq!(entry[32..40], 60_000_u64.to_le_bytes());
         assert_eq!(entry[40..48], 300_000_u64.to_le_bytes());
         assert_eq!(entry[48..52], 1500_u32.to_le_bytes());
-        assert_eq!(entry[52..56], 9_u32.to_le_bytes());
+        assert_eq!(entry[52..56], 16_u32.to_le_bytes());
+        assert_eq!(entry[SINCE], 77_u64.to_le_bytes());
+        assert_eq!(entry[64..71], *b"\x05\0org:7");
     }
 
     #[test]
-    fn the_backend_may_write_the_stamp() {
+    fn the_backend_may_write_the_stamp_and_the_tag_version() {
         let (header, mut entry) = sample();
         entry[STAMP].copy_from_slice(&1_700_000_000_000_u64.to_le_bytes());
+        entry[SINCE].copy_from_slice(&99_u64.to_le_bytes());
         let stamped = Header {
             stamp: 1_700_000_000_000,
+            since: Some(TagVersion::from_number(99)),
             ..header
         };
         assert_eq!(read(&entry), Ok((stamped, &b"{\"id\":42}"[..])));
@@ -277,18 +369,21 @@ mod tests {
         let (_, entry) = sample();
         for (at, value, reason) in [
             (0, b'X', Mismatch::Magic),
-            (3, 2, Mismatch::Version),
+            (3, 1, Mismatch::Version),
             (4, 0, Mismatch::Codec),
             (4, 99, Mismatch::Codec),
             (4, 1, Mismatch::Checksum),
             (5, 2, Mismatch::Flags),
-            (5, 1, Mismatch::Length),
-            (6, 1, Mismatch::Tags),
+            (5, 1, Mismatch::Checksum),
+            (6, 2, Mismatch::Checksum),
+            (7, 2, Mismatch::Tags),
+            (64, 6, Mismatch::Checksum),
             (16, 77, Mismatch::Checksum),
             (24, 0, Mismatch::Fingerprint),
             (33, 77, Mismatch::Checksum),
             (52, 10, Mismatch::Length),
-            (57, b'x', Mismatch::Checksum),
+            (66, b'x', Mismatch::Checksum),
+            (75, b'x', Mismatch::Checksum),
         ] {
             let mut changed = entry.clone();
             assert_ne!(changed[at], value);
@@ -301,11 +396,29 @@ mod tests {
     }
 
     #[test]
+    fn tags_are_read_back_whatever_else_the_bytes_are() {
+        let (_, entry) = sample();
+        let told = basis(&entry).expect("an entry");
+        assert_eq!(told.since, Some(TagVersion::from_number(77)));
+        assert_eq!(told.tags.as_slice(), [Key::from("org:7")]);
+        for length in 0..entry.len() {
+            let _ = basis(&entry[..length]);
+        }
+        let mut cut = entry.clone();
+        cut[64] = 200;
+        assert!(basis(&cut).expect("an entry").tags.is_empty());
+        assert_eq!(basis(b"CONFORM!"), None);
+        let many: Vec<_> = (0..=MAX_TAGS).map(|n| Key::from(n.to_string())).collect();
+        assert!(write_tags(&many, &mut Vec::new()).is_err());
+    }
+
+    #[test]
     fn times_that_do_not_fit_are_held_at_the_bounds() {
         let header = Header {
             soft: Some(Duration::ZERO),
             hard: Duration::MAX,
             load_time: Duration::MAX,
+            tags: 0,
             ..sample().0
         };
         let mut entry = vec![0; HEADER];

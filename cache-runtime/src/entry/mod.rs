@@ -12,11 +12,11 @@ mod tests;
 pub(crate) use header::Mismatch;
 
 use bytes::Bytes;
-use header::{HEADER, Header, MAX_ENTRY};
+use header::{HEADER, Header, MAX_ENTRY, write_tags};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::backend::Life;
+use crate::backend::{Basis, Life};
 use crate::codec;
 use crate::error::CodecError;
 use crate::spec::CodecKind;
@@ -25,7 +25,7 @@ use crate::spec::CodecKind;
 const USUAL_PAYLOAD: usize = 200;
 
 /// What an entry says beside its value.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Meta {
     /// Of the value's type: [`fingerprint::of`].
     pub(crate) fingerprint: u64,
@@ -33,6 +33,8 @@ pub(crate) struct Meta {
     pub(crate) codec: CodecKind,
     /// Its times: TTL and soft expiry are kept in milliseconds, at least one, the load time in microseconds, up to 71 minutes.
     pub(crate) life: Life,
+    /// Its tags, and from when it is.
+    pub(crate) basis: Basis,
 }
 
 /// An entry read back.
@@ -48,6 +50,8 @@ pub(crate) struct Decoded<T> {
 pub(crate) fn encode<T: Serialize>(value: Option<&T>, meta: &Meta) -> Result<Bytes, CodecError> {
     let mut entry = Vec::with_capacity(HEADER + USUAL_PAYLOAD);
     entry.resize(HEADER, 0);
+    let tags = write_tags(meta.basis.tags.as_slice(), &mut entry)
+        .map_err(|problem| CodecError::new(meta.codec.name(), problem))?;
     if let Some(value) = value {
         codec::encode(meta.codec, value, &mut entry)?;
     }
@@ -66,6 +70,8 @@ pub(crate) fn encode<T: Serialize>(value: Option<&T>, meta: &Meta) -> Result<Byt
         soft: meta.life.soft(),
         hard: meta.life.ttl(),
         load_time: meta.life.load_time(),
+        since: meta.basis.since,
+        tags,
     };
     header.write(&mut entry);
     Ok(entry.into())

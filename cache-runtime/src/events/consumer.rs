@@ -10,7 +10,7 @@ use crate::bus::{Delivered, Position, Read, What};
 use crate::cache::Inner;
 use crate::error::BackendError;
 use crate::guard::Delivery;
-use crate::key::Key;
+use crate::invalidation::Keys;
 use crate::race;
 
 /// So many events are read at once.
@@ -131,8 +131,7 @@ impl Consumer {
     }
 
     async fn flush(&self) -> Result<(), Trouble> {
-        let inner = self.cache.upgrade().ok_or(Trouble::Gone)?;
-        inner.clear_here().await.map_err(Trouble::Store)?;
+        self.invalidate(&Keys::everything()).await?;
         self.shared.counts.flushes.add(1);
         Ok(())
     }
@@ -199,11 +198,12 @@ impl Consumer {
         if work.everything {
             return self.flush().await;
         }
-        if work.keys.is_empty() {
-            return Ok(());
-        }
+        self.invalidate(&work.keys).await
+    }
+
+    async fn invalidate(&self, keys: &Keys) -> Result<(), Trouble> {
         let inner = self.cache.upgrade().ok_or(Trouble::Gone)?;
-        match inner.invalidate_here(&work.keys).await {
+        match inner.invalidate_here(keys).await {
             Delivery::Done => Ok(()),
             Delivery::Kept(error) => Err(Trouble::Store(error)),
         }
@@ -213,7 +213,7 @@ impl Consumer {
 /// What some events come to.
 #[derive(Debug, Default)]
 struct Work {
-    keys: Vec<Key>,
+    keys: Keys,
     everything: bool,
     positions: Vec<Position>,
     /// How long those that are not the group's own had been on their way.
@@ -243,11 +243,11 @@ impl Work {
             }
             work.lags.push(delivered.age + event.waited);
             match &event.what {
-                What::Keys(keys) => work.keys.extend_from_slice(keys),
-                What::Tags(_) | What::Everything => work.everything = true,
+                What::Keys(keys) => keys.iter().for_each(|key| work.keys.push(key.clone())),
+                What::Tags(tags) => tags.iter().for_each(|tag| work.keys.push_tag(tag.clone())),
+                What::Everything => work.everything = true,
             }
         }
-        work.keys.sort_unstable();
         work.keys.dedup();
         work
     }

@@ -1,7 +1,7 @@
 //! Invalidations between regions: what this process invalidates goes to the others by the bus, and what they invalidate is carried out here.
 //!
 //! On the way out: [`outbox`], then [`sender`]. On the way in: [`consumer`]. What comes in does not go out again: it is carried out by
-//! [`Inner::invalidate_here`] and [`Inner::clear_here`], and only [`Inner::invalidate`](crate::cache::Inner::invalidate) and its like tell the others.
+//! [`Inner::invalidate_here`], and only [`Inner::invalidate`](crate::cache::Inner::invalidate) and its like tell the others.
 
 mod consumer;
 mod lag;
@@ -26,6 +26,7 @@ use crate::cache::{Cache, Inner};
 use crate::clock::Clock;
 use crate::error::{BackendError, Error};
 use crate::guard::{Delivery, Guarded};
+use crate::invalidation::Keys;
 use crate::key::Key;
 
 /// How long the bus may take to answer. Nobody's call waits for it.
@@ -96,8 +97,9 @@ impl Events {
         tokio::spawn(consumer.run());
     }
 
-    fn tell(&self, news: News<'_>, is_for_origin: bool) {
+    fn tell(&self, news: News<'_>, told: Told) {
         let shared = &self.shared;
+        let is_for_origin = told == Told::All;
         shared.outbox.put(news, is_for_origin, shared.clock.now());
     }
 
@@ -183,31 +185,37 @@ impl Inner {
         }
     }
 
-    /// Tells the other regions that the keys were invalidated here.
-    pub(crate) fn tell_regions(&self, keys: &[Key]) {
-        if let Some(events) = &self.events {
-            events.tell(News::Keys(keys), false);
+    /// Tells the other regions what was invalidated here.
+    pub(crate) fn tell_regions(&self, keys: &Keys, told: Told) {
+        let Some(events) = &self.events else { return };
+        events.tell(News::Keys(keys.keys()), told);
+        events.tell(News::Tags(keys.tags()), told);
+        if keys.is_everything() {
+            events.tell(News::Everything, told);
         }
     }
 
-    /// Tells the other regions, and the other processes of this one, as this process may not live to deliver what it keeps.
-    pub(crate) fn tell_regions_and_own(&self, keys: &[Key]) {
+    /// Tells the other regions of keys whose entries were replaced or removed here.
+    pub(crate) fn tell_regions_of(&self, keys: &[Key]) {
         if let Some(events) = &self.events {
-            events.tell(News::Keys(keys), true);
-        }
-    }
-
-    /// Tells the other regions that everything was removed.
-    pub(crate) fn tell_regions_of_everything(&self) {
-        if let Some(events) = &self.events {
-            events.tell(News::Everything, false);
+            events.tell(News::Keys(keys), Told::Others);
         }
     }
 
     /// Invalidates in this process's own record and at its backend, and tells nobody: what other regions have invalidated.
-    pub(crate) async fn invalidate_here(&self, keys: &[Key]) -> Delivery {
-        self.epochs.advance(keys);
-        self.guarded.invalidate(keys).await
+    pub(crate) async fn invalidate_here(&self, keys: &Keys) -> Delivery {
+        self.epochs.advance(keys.keys());
+        if !keys.tags().is_empty() || keys.is_everything() {
+            self.epochs.advance_all();
+        }
+        let mut delivery = self.guarded.invalidate(keys.keys()).await;
+        if !keys.tags().is_empty() {
+            delivery = delivery.and(self.guarded.invalidate_tags(keys.tags()).await);
+        }
+        if keys.is_everything() {
+            delivery = delivery.and(self.guarded.bump_namespace().await);
+        }
+        delivery
     }
 
     /// Removes everything at this process's backend, and tells nobody.
@@ -215,6 +223,15 @@ impl Inner {
         self.epochs.advance_all();
         self.guarded.clear().await
     }
+}
+
+/// Who is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// The other regions.
+    Others,
+    /// And the processes of this one, as the one that keeps the invalidation may not live to deliver it.
+    All,
 }
 
 /// Whether the cache is gone.

@@ -20,10 +20,18 @@ const MOST_EVENTS: usize = 64;
 #[derive(Debug, Clone, Copy)]
 pub(super) enum News<'a> {
     Keys(&'a [Key]),
+    Tags(&'a [Key]),
     Everything,
 }
 
-/// A bounded row of keys, each there once. Past its bound they become "everything": an event more costs hits, one too few would cost the truth.
+/// A key or a tag.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Name {
+    is_tag: bool,
+    key: Key,
+}
+
+/// A bounded row of keys and tags, each there once. Past its bound they become "everything": an event more costs hits, one too few would cost the truth.
 #[derive(Debug)]
 pub(super) struct Outbox {
     bound: usize,
@@ -36,9 +44,9 @@ pub(super) struct Outbox {
 #[derive(Debug, Default)]
 struct Row {
     next: u64,
-    keys: BTreeMap<u64, (Key, Waiting)>,
-    /// The numbers of the keys in the row.
-    numbers: HashMap<Key, u64>,
+    names: BTreeMap<u64, (Name, Waiting)>,
+    /// The numbers of those in the row.
+    numbers: HashMap<Name, u64>,
     everything: Option<(u64, Waiting)>,
     /// How many of the events taken have not been published.
     taken: u64,
@@ -78,15 +86,12 @@ impl Outbox {
         };
         let mut row = self.row();
         match news {
-            News::Keys([]) => return,
-            News::Keys(keys) => {
-                for key in keys {
-                    row.put_key(key, waiting);
-                }
-            }
+            News::Keys([]) | News::Tags([]) => return,
+            News::Keys(keys) => row.put(keys, false, waiting),
+            News::Tags(tags) => row.put(tags, true, waiting),
             News::Everything => row.all_at_once(waiting),
         }
-        if row.keys.len() > self.bound {
+        if row.names.len() > self.bound {
             tracing::error!(
                 bound = self.bound,
                 "too many invalidations wait for the bus: other regions will clear their namespace"
@@ -111,10 +116,10 @@ impl Outbox {
             events.push(event(origin, waiting, now, What::Everything));
         }
         while events.len() < MOST_EVENTS
-            && let Some((keys, waiting)) = row.take_keys()
+            && let Some((names, waiting, what)) = row.take_names()
         {
-            row.taken += keys.len() as u64;
-            events.push(event(origin, waiting, now, What::Keys(keys)));
+            row.taken += names;
+            events.push(event(origin, waiting, now, what));
         }
         (!events.is_empty()).then_some(Batch { events })
     }
@@ -136,10 +141,10 @@ impl Outbox {
         let _ = published.wait_for(|published| *published >= end).await;
     }
 
-    /// How many keys wait; "everything" is one.
+    /// How many keys and tags wait; "everything" is one.
     pub(super) fn len(&self) -> u64 {
         let row = self.row();
-        row.keys.len() as u64 + u64::from(row.everything.is_some()) + row.taken
+        row.names.len() as u64 + u64::from(row.everything.is_some()) + row.taken
     }
 
     pub(super) fn overflows(&self) -> u64 {
@@ -157,7 +162,14 @@ fn event(origin: &Group, waiting: Waiting, now: Moment, what: What) -> Event {
 }
 
 impl Row {
-    fn put_key(&mut self, key: &Key, waiting: Waiting) {
+    fn put(&mut self, keys: &[Key], is_tag: bool, waiting: Waiting) {
+        for key in keys {
+            let key = key.clone();
+            self.put_name(Name { is_tag, key }, waiting);
+        }
+    }
+
+    fn put_name(&mut self, name: Name, waiting: Waiting) {
         let number = self.next;
         self.next += 1;
         if let Some((_, everything)) = &mut self.everything {
@@ -165,14 +177,14 @@ impl Row {
             everything.is_for_origin |= waiting.is_for_origin;
             return;
         }
-        if let Some(number) = self.numbers.get(key) {
-            if let Some((_, there)) = self.keys.get_mut(number) {
+        if let Some(number) = self.numbers.get(&name) {
+            if let Some((_, there)) = self.names.get_mut(number) {
                 there.is_for_origin |= waiting.is_for_origin;
             }
             return;
         }
-        self.numbers.insert(key.clone(), number);
-        self.keys.insert(number, (key.clone(), waiting));
+        self.numbers.insert(name.clone(), number);
+        self.names.insert(number, (name, waiting));
     }
 
     /// Makes "everything" of all that is in the row, in the place of the first of it.
@@ -180,40 +192,45 @@ impl Row {
         let number = self.first();
         self.next += 1;
         let mut all = self.everything.map_or(waiting, |(_, there)| there);
-        for (_, there) in self.keys.values() {
+        for (_, there) in self.names.values() {
             all.since = all.since.min(there.since);
             all.is_for_origin |= there.is_for_origin;
         }
         all.is_for_origin |= waiting.is_for_origin;
-        self.keys.clear();
+        self.names.clear();
         self.numbers = HashMap::new();
         self.everything = Some((number, all));
     }
 
     /// The first number in the row; the next one, if the row is empty.
     fn first(&self) -> u64 {
-        let key = self.keys.first_key_value().map(|(number, _)| *number);
+        let name = self.names.first_key_value().map(|(number, _)| *number);
         let everything = self.everything.map(|(number, _)| number);
-        key.into_iter().chain(everything).min().unwrap_or(self.next)
+        name.into_iter()
+            .chain(everything)
+            .min()
+            .unwrap_or(self.next)
     }
 
-    /// The next keys that make an event: those for the origin too are events of their own.
-    fn take_keys(&mut self) -> Option<(Vec<Key>, Waiting)> {
+    /// The next names that make an event, and how many they are: tags, and those for the origin too, are events of their own.
+    fn take_names(&mut self) -> Option<(u64, Waiting, What)> {
         let (mut keys, mut bytes) = (Vec::new(), 0);
-        let (_, (_, first)) = self.keys.first_key_value()?;
-        let first = *first;
-        while let Some(next) = self.keys.first_entry() {
-            let (key, waiting) = next.get();
-            bytes += key.as_bytes().len();
+        let (_, (first, waiting)) = self.names.first_key_value()?;
+        let (is_tag, first) = (first.is_tag, *waiting);
+        while let Some(next) = self.names.first_entry() {
+            let (name, waiting) = next.get();
+            bytes += name.key.as_bytes().len();
             let is_full = keys.len() == MOST_KEYS || (bytes > MOST_BYTES && !keys.is_empty());
-            if is_full || waiting.is_for_origin != first.is_for_origin {
+            let is_like = name.is_tag == is_tag && waiting.is_for_origin == first.is_for_origin;
+            if is_full || !is_like {
                 break;
             }
-            let (key, _) = next.remove();
-            self.numbers.remove(&key);
-            keys.push(key);
+            let (name, _) = next.remove();
+            self.numbers.remove(&name);
+            keys.push(name.key);
         }
-        Some((keys, first))
+        let what = if is_tag { What::Tags } else { What::Keys };
+        Some((keys.len() as u64, first, what(keys)))
     }
 }
 

@@ -5,7 +5,16 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::key::Key;
 
-/// A bounded set of keys. Past its bound single keys are forgotten and everything is owed instead: clearing the
+/// What is to be invalidated.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum What<'a> {
+    Keys(&'a [Key]),
+    Tags(&'a [Key]),
+    /// The whole namespace.
+    Everything,
+}
+
+/// A bounded set of keys and tags. Past its bound single ones are forgotten and everything is owed instead: giving up the
 /// namespace costs hits, forgetting an invalidation would cost the truth.
 #[derive(Debug)]
 pub(super) struct Backlog {
@@ -16,6 +25,7 @@ pub(super) struct Backlog {
 #[derive(Debug, Default)]
 struct Owed {
     keys: HashSet<Key>,
+    tags: HashSet<Key>,
     everything: bool,
 }
 
@@ -24,7 +34,42 @@ struct Owed {
 pub(super) enum Due {
     Nothing,
     Keys(Vec<Key>),
+    Tags(Vec<Key>),
     Everything,
+}
+
+impl Due {
+    /// `None` for nothing.
+    pub(super) fn what(&self) -> Option<What<'_>> {
+        match self {
+            Self::Nothing => None,
+            Self::Keys(keys) => Some(What::Keys(keys)),
+            Self::Tags(tags) => Some(What::Tags(tags)),
+            Self::Everything => Some(What::Everything),
+        }
+    }
+}
+
+impl From<What<'_>> for Due {
+    fn from(what: What<'_>) -> Self {
+        match what {
+            What::Keys(keys) => Self::Keys(keys.to_vec()),
+            What::Tags(tags) => Self::Tags(tags.to_vec()),
+            What::Everything => Self::Everything,
+        }
+    }
+}
+
+impl Owed {
+    fn len(&self) -> usize {
+        self.keys.len() + self.tags.len()
+    }
+
+    fn owe_everything(&mut self) {
+        self.keys = HashSet::new();
+        self.tags = HashSet::new();
+        self.everything = true;
+    }
 }
 
 impl Backlog {
@@ -39,30 +84,28 @@ impl Backlog {
         self.owed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keeps the keys if `still` holds under the lock that [`next`](Self::next) closes the breaker under.
-    pub(super) fn keep(&self, keys: &[Key], still: impl FnOnce() -> bool) -> bool {
+    /// Keeps it if `still` holds under the lock that [`next`](Self::next) closes the breaker under.
+    pub(super) fn keep(&self, what: What<'_>, still: impl FnOnce() -> bool) -> bool {
         let mut owed = self.owed();
         if !still() {
             return false;
         }
-        if !owed.everything {
-            owed.keys.extend(keys.iter().cloned());
-            if owed.keys.len() > self.bound {
-                tracing::error!(
-                    bound = self.bound,
-                    "too many undelivered invalidations: the whole namespace will be cleared when the backend is back"
-                );
-                owed.keys = HashSet::new();
-                owed.everything = true;
-            }
+        if owed.everything {
+            return true;
+        }
+        match what {
+            What::Keys(keys) => owed.keys.extend(keys.iter().cloned()),
+            What::Tags(tags) => owed.tags.extend(tags.iter().cloned()),
+            What::Everything => owed.owe_everything(),
+        }
+        if owed.len() > self.bound {
+            tracing::error!(
+                bound = self.bound,
+                "too many undelivered invalidations: the whole namespace will be invalidated when the backend is back"
+            );
+            owed.owe_everything();
         }
         true
-    }
-
-    pub(super) fn keep_everything(&self) {
-        let mut owed = self.owed();
-        owed.keys = HashSet::new();
-        owed.everything = true;
     }
 
     /// Takes out what is due; if that is nothing, runs `settled` before anybody can add to it.
@@ -72,18 +115,27 @@ impl Backlog {
             owed.everything = false;
             return Due::Everything;
         }
-        let due: Vec<Key> = owed.keys.iter().take(batch).cloned().collect();
-        if due.is_empty() {
-            settled();
-            return Due::Nothing;
+        let keys = take(&mut owed.keys, batch);
+        if !keys.is_empty() {
+            return Due::Keys(keys);
         }
-        for key in &due {
-            owed.keys.remove(key);
+        let tags = take(&mut owed.tags, batch);
+        if !tags.is_empty() {
+            return Due::Tags(tags);
         }
-        Due::Keys(due)
+        settled();
+        Due::Nothing
     }
 
     pub(super) fn len(&self) -> usize {
-        self.owed().keys.len()
+        self.owed().len()
     }
+}
+
+fn take(names: &mut HashSet<Key>, most: usize) -> Vec<Key> {
+    let taken: Vec<Key> = names.iter().take(most).cloned().collect();
+    for name in &taken {
+        names.remove(name);
+    }
+    taken
 }

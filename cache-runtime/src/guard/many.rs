@@ -14,6 +14,7 @@ impl Guarded {
     pub(crate) async fn get_many(
         self: &Arc<Self>,
         keys: &[Key],
+        tags: &[Key],
         budget: &mut Budget,
     ) -> Result<Vec<Option<Stored>>, BackendError> {
         let mut found = Vec::with_capacity(keys.len());
@@ -21,7 +22,10 @@ impl Guarded {
             if number > 0 {
                 *budget = self.budget();
             }
-            found.extend(self.ask(budget, |backend| backend.get_many(part)).await?);
+            found.extend(
+                self.ask(budget, |backend| backend.get_many(part, tags))
+                    .await?,
+            );
         }
         // What comes next has not waited yet, and reading thousands of values takes its time too.
         if keys.len() > DELIVERY_BATCH {

@@ -15,10 +15,10 @@ use std::time::Duration;
 
 pub(crate) use self::budget::{Budget, without_timers};
 
-use self::backlog::{Backlog, Due};
+use self::backlog::{Backlog, Due, What};
 use self::breaker::Breaker;
 use crate::backend::log::WriteLog;
-use crate::backend::{Backend, BackendFuture, Lease, LeaseMode, Stored, Token, WriteEnd};
+use crate::backend::{Ask, Backend, BackendFuture, Lease, Stored, TagVersion, Token, WriteEnd};
 use crate::error::{BackendError, BackendErrorKind};
 use crate::key::Key;
 
@@ -58,6 +58,16 @@ pub(crate) enum Delivery {
     Done,
     /// Kept, to be delivered when the backend is back.
     Kept(BackendError),
+}
+
+impl Delivery {
+    /// Of two the one that is not done.
+    pub(crate) fn and(self, other: Self) -> Self {
+        match self {
+            Self::Done => other,
+            kept @ Self::Kept(_) => kept,
+        }
+    }
 }
 
 /// A backend behind its time limit, its breaker and its backlog.
@@ -122,21 +132,31 @@ impl Guarded {
     pub(crate) fn get<'a>(
         self: &'a Arc<Self>,
         key: &'a Key,
+        tags: &'a [Key],
         budget: &'a mut Budget,
     ) -> impl Future<Output = Result<Option<Stored>, BackendError>> {
-        self.ask(budget, |backend| backend.get(key))
+        self.ask(budget, move |backend| backend.get_tagged(key, tags))
     }
 
     pub(crate) async fn lease(
         self: &Arc<Self>,
-        key: &Key,
-        token: Token,
+        ask: &Ask,
         ttl: Duration,
-        mode: LeaseMode,
         budget: &mut Budget,
     ) -> Result<Lease, BackendError> {
-        self.ask(budget, |backend| backend.lease(key, token, ttl, mode))
-            .await
+        let (key, tags) = (&ask.key, ask.tags.as_slice());
+        self.ask(budget, |backend| {
+            backend.lease(key, tags, ask.token, ttl, ask.mode)
+        })
+        .await
+    }
+
+    /// What the clock of the tags says.
+    pub(crate) async fn tags_now(self: &Arc<Self>) -> Result<TagVersion, BackendError> {
+        let versions = self
+            .ask(&mut self.budget(), |backend| backend.versions(&[]))
+            .await?;
+        Ok(versions.now)
     }
 
     pub(crate) async fn renew(
@@ -187,7 +207,7 @@ impl Guarded {
         token: Token,
         ttl: Duration,
         budget: &mut Budget,
-    ) -> Result<(), BackendError> {
+    ) -> Result<TagVersion, BackendError> {
         self.ask(budget, |backend| backend.begin_write(key, token, ttl))
             .await
     }
@@ -255,9 +275,28 @@ impl Guarded {
     /// From the moment that one is kept the breaker is open and stays open until it is delivered, so this process serves none
     /// of the values that should be gone.
     pub(crate) async fn invalidate(self: &Arc<Self>, keys: &[Key]) -> Delivery {
+        self.invalidate_parts(keys.chunks(DELIVERY_BATCH).map(What::Keys))
+            .await
+    }
+
+    /// Makes what has the tags good no more, as [`invalidate`](Self::invalidate) does what is under keys.
+    pub(crate) async fn invalidate_tags(self: &Arc<Self>, tags: &[Key]) -> Delivery {
+        self.invalidate_parts(tags.chunks(DELIVERY_BATCH).map(What::Tags))
+            .await
+    }
+
+    /// Makes everything good no more, as [`invalidate`](Self::invalidate) does what is under keys.
+    pub(crate) async fn bump_namespace(self: &Arc<Self>) -> Delivery {
+        self.invalidate_parts([What::Everything].into_iter()).await
+    }
+
+    /// In parts, each with a time of its own: a healthy backend needs longer for thousands of keys than for one.
+    async fn invalidate_parts<'a>(
+        self: &Arc<Self>,
+        parts: impl Iterator<Item = What<'a>>,
+    ) -> Delivery {
         let mut delivery = Delivery::Done;
-        // In parts, each with a time of its own: a healthy backend needs longer for thousands of keys than for one.
-        for part in keys.chunks(DELIVERY_BATCH) {
+        for part in parts {
             if let kept @ Delivery::Kept(_) = self.invalidate_part(part, Unfinished::TryAgain).await
             {
                 delivery = kept;
@@ -266,22 +305,27 @@ impl Guarded {
         delivery
     }
 
-    async fn invalidate_part(self: &Arc<Self>, keys: &[Key], if_dropped: Unfinished) -> Delivery {
+    fn carry_out<'a>(&'a self, what: What<'a>) -> BackendFuture<'a, ()> {
+        match what {
+            What::Keys(keys) => self.backend.invalidate(keys),
+            What::Tags(tags) => self.backend.invalidate_tags(tags),
+            What::Everything => self.backend.bump_namespace(),
+        }
+    }
+
+    async fn invalidate_part(self: &Arc<Self>, what: What<'_>, if_dropped: Unfinished) -> Delivery {
         while self.is_open() {
-            if self.backlog.keep(keys, || self.breaker.is_open()) {
+            if self.backlog.keep(what, || self.breaker.is_open()) {
                 return Delivery::Kept(away());
             }
         }
         let mut owed = Owed {
             guarded: self,
-            keys,
+            what,
             unfinished: if_dropped,
         };
         let mut budget = self.budget();
-        match self
-            .bounded(&mut budget, self.backend.invalidate(keys))
-            .await
-        {
+        match self.bounded(&mut budget, self.carry_out(what)).await {
             Ok(()) => {
                 self.breaker.succeeded();
                 owed.unfinished = Unfinished::Nothing;
@@ -299,8 +343,8 @@ impl Guarded {
 
     /// Keeps what could not be delivered. The breaker is opened under the backlog's lock: [`deliver`](Self::deliver) closes it under
     /// the same one, and so never with keys left behind.
-    fn keep(self: &Arc<Self>, keys: &[Key]) {
-        self.backlog.keep(keys, || {
+    fn keep(self: &Arc<Self>, what: What<'_>) {
+        self.backlog.keep(what, || {
             self.breaker.open();
             true
         });
@@ -427,26 +471,18 @@ impl Guarded {
     /// Delivers what was kept, and closes the breaker in the same step that finds nothing left.
     async fn deliver(self: &Arc<Self>) -> bool {
         loop {
-            match self.backlog.next(DELIVERY_BATCH, || self.breaker.close()) {
-                Due::Nothing => return true,
-                Due::Keys(keys) => {
-                    let mut owed = Owed {
-                        guarded: self,
-                        keys: &keys,
-                        unfinished: Unfinished::Keep,
-                    };
-                    match tokio::time::timeout(DELIVERY, self.backend.invalidate(&keys)).await {
-                        Ok(Ok(())) => owed.unfinished = Unfinished::Nothing,
-                        _ => return false,
-                    }
-                }
-                Due::Everything => {
-                    let mut owed = OwedEverything(Some(&self.backlog));
-                    match tokio::time::timeout(CLEARING, self.backend.clear()).await {
-                        Ok(Ok(())) => owed.0 = None,
-                        _ => return false,
-                    }
-                }
+            let due = self.backlog.next(DELIVERY_BATCH, || self.breaker.close());
+            let Some(what) = due.what() else {
+                return true;
+            };
+            let mut owed = Owed {
+                guarded: self,
+                what,
+                unfinished: Unfinished::Keep,
+            };
+            match tokio::time::timeout(DELIVERY, self.carry_out(what)).await {
+                Ok(Ok(())) => owed.unfinished = Unfinished::Nothing,
+                _ => return false,
             }
         }
     }
@@ -468,10 +504,10 @@ fn away() -> BackendError {
     )
 }
 
-/// Keys that are being invalidated, and what becomes of them if that does not come to its end.
+/// What is being invalidated, and what becomes of it if that does not come to its end.
 struct Owed<'a> {
     guarded: &'a Arc<Guarded>,
-    keys: &'a [Key],
+    what: What<'a>,
     unfinished: Unfinished,
 }
 
@@ -487,28 +523,19 @@ impl Drop for Owed<'_> {
     fn drop(&mut self) {
         match self.unfinished {
             Unfinished::Nothing => {}
-            Unfinished::Keep => self.guarded.keep(self.keys),
+            Unfinished::Keep => self.guarded.keep(self.what),
             Unfinished::TryAgain => {
                 let Ok(runtime) = tokio::runtime::Handle::try_current() else {
-                    return self.guarded.keep(self.keys);
+                    return self.guarded.keep(self.what);
                 };
-                let (guarded, keys) = (Arc::clone(self.guarded), self.keys.to_vec());
-                // Dropped again, as by a runtime that ends, they are kept: this does not go on for ever.
+                let (guarded, due) = (Arc::clone(self.guarded), Due::from(self.what));
+                // Dropped again, as by a runtime that ends, it is kept: this does not go on for ever.
                 runtime.spawn(async move {
-                    guarded.invalidate_part(&keys, Unfinished::Keep).await;
+                    if let Some(what) = due.what() {
+                        guarded.invalidate_part(what, Unfinished::Keep).await;
+                    }
                 });
             }
-        }
-    }
-}
-
-/// The whole namespace, while it is being cleared.
-struct OwedEverything<'a>(Option<&'a Backlog>);
-
-impl Drop for OwedEverything<'_> {
-    fn drop(&mut self) {
-        if let Some(backlog) = self.0 {
-            backlog.keep_everything();
         }
     }
 }

@@ -4,9 +4,10 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::keys::Keys;
 use super::owed::report;
 use super::transaction::Transaction;
-use crate::backend::{Stored, Token, WriteEnd};
+use crate::backend::{Stored, TagVersion, Token, WriteEnd};
 use crate::cache::{Cache, Inner};
 use crate::error::BackendError;
 use crate::key::Key;
@@ -21,7 +22,7 @@ pub(crate) struct Intent {
 }
 
 impl Intent {
-    async fn begin(&self) -> Result<(), BackendError> {
+    async fn begin(&self) -> Result<TagVersion, BackendError> {
         let inner = &self.cache.inner;
         let ttl = inner.settings.intent_ttl;
         // With a time of its own: a healthy backend needs longer for many keys than for one.
@@ -48,10 +49,10 @@ impl Intent {
         let inner = &self.cache.inner;
         let key = std::slice::from_ref(&self.key);
         inner.epochs.advance(key);
-        inner.tell_regions(key);
+        inner.tell_regions_of(key);
         let ended = inner.guarded.end_write(&self.key, self.token, value).await;
         if ended.is_err() {
-            report(inner.invalidate(key).await);
+            report(inner.invalidate(&Keys::from_iter([self.key.clone()])).await);
         }
         ended
     }
@@ -105,8 +106,13 @@ impl Announced {
         }
     }
 
-    /// Tells the backend of the write, and stops at the first key that it cannot be told of.
-    pub(crate) async fn announce(&mut self, keys: &[Key]) -> Result<(), BackendError> {
+    /// Tells the backend of the write, and stops at the first key that it cannot be told of. Answers what the clock of the tags said before the first of
+    /// them; `None` where there are no keys.
+    pub(crate) async fn announce(
+        &mut self,
+        keys: &[Key],
+    ) -> Result<Option<TagVersion>, BackendError> {
+        let mut since = None;
         self.cache.inner.epochs.advance(keys);
         self.intents.reserve_exact(keys.len());
         for key in keys {
@@ -117,9 +123,10 @@ impl Announced {
             };
             // Before it is asked for: one that arrives late has to be ended too.
             self.intents.push(intent.clone());
-            intent.begin().await?;
+            let now = intent.begin().await?;
+            since = since.or(Some(now));
         }
-        Ok(())
+        Ok(since)
     }
 
     /// Runs the body while the intents are renewed.
@@ -161,7 +168,7 @@ impl Drop for Announced {
             Stage::Announcing => Inner::detached(async move { end(&intents).await }),
             Stage::Running => {
                 let inner = Arc::clone(&self.cache.inner);
-                let keys: Vec<Key> = intents.into_iter().map(|intent| intent.key).collect();
+                let keys: Keys = intents.into_iter().map(|intent| intent.key).collect();
                 Inner::detached(async move { report(inner.invalidate(&keys).await) });
             }
         }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use super::keys::Keys;
 use super::transaction::Transaction;
-use super::write::Keys;
 use crate::cache::{self, Cache, Inner};
 use crate::guard::Delivery;
 
@@ -37,7 +37,7 @@ impl Owed {
     /// Leaves the keys to the transaction, if there is one and it has not ended.
     pub(crate) fn left_to_transaction(&self) -> bool {
         let transaction = self.transaction.as_ref();
-        transaction.is_some_and(|transaction| transaction.note(&self.cache, self.keys.as_slice()))
+        transaction.is_some_and(|transaction| transaction.note(&self.cache, &self.keys))
     }
 
     pub(crate) async fn settle(mut self) {
@@ -45,7 +45,7 @@ impl Owed {
         self.settled = true;
         self.keys.dedup();
         if !self.left_to_transaction() {
-            report(self.cache.inner.invalidate(self.keys.as_slice()).await);
+            report(self.cache.inner.invalidate(&self.keys).await);
         }
     }
 
@@ -65,7 +65,7 @@ impl Drop for Owed {
         }
         let (cache, keys) = (self.cache.clone(), self.keys.clone());
         Inner::detached(async move {
-            report(cache.inner.invalidate(keys.as_slice()).await);
+            report(cache.inner.invalidate(&keys).await);
         });
     }
 }

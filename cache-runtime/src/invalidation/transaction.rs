@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::announced::{self, Intent};
+use super::keys::Keys;
 use super::owed;
 use crate::cache::{self, Cache, Inner};
 use crate::key::Key;
@@ -16,10 +17,40 @@ pub(crate) struct Transaction(Mutex<Notes>);
 #[derive(Debug, Default)]
 struct Notes {
     /// A transaction may touch several caches; there are few of them.
-    keys: Vec<(Cache, HashSet<Key>)>,
+    of_caches: Vec<(Cache, Noted)>,
     intents: Vec<Intent>,
     /// A task that carried the transaction on may outlive it.
     ended: bool,
+}
+
+/// What is to be invalidated of one cache: a transaction may write thousands of rows.
+#[derive(Debug, Default)]
+struct Noted {
+    keys: HashSet<Key>,
+    tags: HashSet<Key>,
+    everything: bool,
+}
+
+impl Noted {
+    fn add(&mut self, keys: &Keys) {
+        self.keys.extend(keys.keys().iter().cloned());
+        self.tags.extend(keys.tags().iter().cloned());
+        self.everything |= keys.is_everything();
+    }
+
+    /// Whether the entry of the key may be among it: of a tag one cannot tell whose it is.
+    fn may_be_of(&self, key: &Key) -> bool {
+        self.everything || !self.tags.is_empty() || self.keys.contains(key)
+    }
+
+    fn all(&self) -> Keys {
+        if self.everything {
+            return Keys::everything();
+        }
+        let mut all = Keys::from_iter(self.keys.iter().cloned());
+        self.tags.iter().for_each(|tag| all.push_tag(tag.clone()));
+        all
+    }
 }
 
 impl Transaction {
@@ -27,21 +58,21 @@ impl Transaction {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes keys to be invalidated at the end. `false` if that has come already.
-    pub(crate) fn note(&self, cache: &Cache, keys: &[Key]) -> bool {
+    /// Notes keys and tags to be invalidated at the end. `false` if that has come already.
+    pub(crate) fn note(&self, cache: &Cache, keys: &Keys) -> bool {
         let mut notes = self.notes();
         if notes.ended {
             return false;
         }
         let of_cache = notes
-            .keys
+            .of_caches
             .iter()
             .position(|(noted, _)| Arc::ptr_eq(&noted.inner, &cache.inner));
         let at = of_cache.unwrap_or_else(|| {
-            notes.keys.push((cache.clone(), HashSet::new()));
-            notes.keys.len() - 1
+            notes.of_caches.push((cache.clone(), Noted::default()));
+            notes.of_caches.len() - 1
         });
-        notes.keys[at].1.extend(keys.iter().cloned());
+        notes.of_caches[at].1.add(keys);
         true
     }
 
@@ -54,11 +85,12 @@ impl Transaction {
         !notes.ended
     }
 
+    /// Whether the entry of the key may be older than what the transaction has written.
     pub(crate) fn has_noted(&self, cache: &Cache, key: &Key) -> bool {
         self.notes()
-            .keys
+            .of_caches
             .iter()
-            .any(|(noted, keys)| Arc::ptr_eq(&noted.inner, &cache.inner) && keys.contains(key))
+            .any(|(of, noted)| Arc::ptr_eq(&of.inner, &cache.inner) && noted.may_be_of(key))
     }
 
     fn take(&self) -> Notes {
@@ -123,7 +155,7 @@ struct Rest(Option<Notes>);
 
 impl Drop for Rest {
     fn drop(&mut self) {
-        if let Some(notes) = self.0.take().filter(|notes| !notes.keys.is_empty()) {
+        if let Some(notes) = self.0.take().filter(|notes| !notes.of_caches.is_empty()) {
             // The commit may yet come: the intents are left to expire.
             Inner::detached(async move { deal_with(&notes, false).await });
         }
@@ -131,9 +163,8 @@ impl Drop for Rest {
 }
 
 async fn deal_with(notes: &Notes, end_intents: bool) {
-    for (cache, keys) in &notes.keys {
-        let keys: Vec<Key> = keys.iter().cloned().collect();
-        owed::report(cache.inner.invalidate(&keys).await);
+    for (cache, noted) in &notes.of_caches {
+        owed::report(cache.inner.invalidate(&noted.all()).await);
     }
     if end_intents {
         announced::end(&notes.intents).await;

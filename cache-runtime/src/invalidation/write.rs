@@ -3,48 +3,13 @@
 use std::future::Future;
 use std::pin::pin;
 
-use smallvec::SmallVec;
-
 use super::announced::Announced;
+use super::keys::Keys;
 use super::owed::Owed;
 use crate::cache::{self, Cache};
 use crate::error::Error;
-use crate::key::Key;
 use crate::shape::Shape;
 use crate::spec::WriterSpec;
-
-/// The keys that a writer invalidates.
-#[derive(Debug, Clone, Default)]
-pub struct Keys(SmallVec<[Key; 2]>);
-
-impl Keys {
-    /// No keys.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Adds a key.
-    pub fn push(&mut self, key: Key) {
-        self.0.push(key);
-    }
-
-    /// Drops what was added twice. Once, at the end: looking at every key for each would be slow for thousands.
-    pub(super) fn dedup(&mut self) {
-        self.0.sort_unstable();
-        self.0.dedup();
-    }
-
-    pub(super) fn as_slice(&self) -> &[Key] {
-        &self.0
-    }
-}
-
-impl FromIterator<Key> for Keys {
-    fn from_iter<I: IntoIterator<Item = Key>>(keys: I) -> Self {
-        Self(keys.into_iter().collect())
-    }
-}
 
 /// An error type that can say that a strict write was refused.
 #[diagnostic::on_unimplemented(
@@ -111,11 +76,11 @@ where
     keys.dedup();
     let transaction = cache::transaction();
     let mut write = Announced::new(&cache);
-    if let Err(error) = write.announce(keys.as_slice()).await {
+    if let Err(error) = write.announce(keys.keys()).await {
         return shape.failed(refuse(Error::Refused(error)));
     }
     if let Some(transaction) = &transaction {
-        transaction.note(&cache, keys.as_slice());
+        transaction.note(&cache, &keys);
     }
     let output = write.run(body).await;
     write.end(transaction.as_deref()).await;

@@ -3,7 +3,7 @@
 //! The protocol is that of leases (Nishtala et al., "Scaling Memcache at Facebook", NSDI 2013), with a token for each load rather than for
 //! each client, and with write intents (Ghandeharizadeh et al., "Strong consistency in cache augmented SQL systems", Middleware 2014) for strict writers.
 
-use crate::backend::{Format, Lease, LeaseMode, Stored, Token};
+use crate::backend::{Ask, Format, Lease, LeaseMode, Stored, Token, Versions};
 use crate::cache::{Cache, Inner};
 use crate::clock::Moment;
 use crate::error::BackendError;
@@ -11,12 +11,13 @@ use crate::guard::Budget;
 use crate::key::Key;
 use crate::observe::{Count, FunctionState};
 use crate::pattern::entries::{self, CacheValue, Found};
+use crate::pattern::known::Known;
 use crate::pattern::loading::{Held, LoadSeat, Loading, PendingLease, StandIn};
 use crate::pattern::read::Answer;
 use crate::race;
 use crate::shape::Shape;
 use crate::spec::{Consistency, Spec};
-use crate::stampede::flight::{Boarding, Flight, Join, Landing, Ticket, Told};
+use crate::stampede::flight::{Boarding, Flight, Join, Landing, Standing, Ticket, Told};
 use crate::stampede::refresh::Turn;
 
 /// So many different loads a caller waits for before it asks for no further lease, and joins or leads one that stores nothing. It takes a
@@ -38,6 +39,7 @@ pub(crate) struct Call<S: Shape> {
     pub(crate) spec: &'static Spec,
     pub(crate) key: Key,
     pub(crate) shape: S,
+    pub(super) known: Known,
     began: Ticket,
     /// What was seen, and is to be replaced.
     mode: LeaseMode,
@@ -67,14 +69,17 @@ impl Asked {
     /// To those who asked together with whoever was granted the lease, it is busy.
     fn to_others(&self) -> Told {
         match self {
-            Self::Granted(Held::Lease { lease, .. }) => Told::Busy(lease.token()),
+            Self::Granted(Held::Lease {
+                lease, versions, ..
+            }) => Told::Busy(lease.token(), *versions),
             Self::Granted(_) => Told::Nothing,
             Self::Told(told) => told.clone(),
         }
     }
 }
 
-/// What one round of asking came to.
+/// What one round of asking came to. It is moved once: a box would cost more.
+#[allow(clippy::large_enum_variant)]
 enum Round<S: Shape> {
     Done(Answer<S>),
     Load(Held),
@@ -95,6 +100,7 @@ where
         cache: Cache,
         spec: &'static Spec,
         key: Key,
+        known: Known,
         shape: S,
         mode: LeaseMode,
         budget: Budget,
@@ -105,6 +111,7 @@ where
             spec,
             key,
             shape,
+            known,
             // Later than the call's true beginning: it may then join fewer flights, never one too many.
             began: Ticket::draw(),
             mode,
@@ -151,7 +158,7 @@ where
             None => match self.ask().await {
                 Asked::Granted(held) => return self.lead_early(held, None),
                 // Without the lock they all load, and the first one's result is stored.
-                Asked::Told(Told::Busy(_)) => return self.lead_early(Held::Nothing, None),
+                Asked::Told(Told::Busy(..)) => return self.lead_early(Held::Nothing, None),
                 Asked::Told(told) => Some(told),
             },
         };
@@ -248,14 +255,21 @@ where
     /// One load at a time in this process whatever the backend says, and any of them will do.
     async fn by_key_alone(&mut self) -> Round<S> {
         match self.inner().loads.board(&self.key, Join::KeyAlone) {
-            Boarding::Join(flight) => self.join(&flight).await,
+            Boarding::Join(flight) => self.join(&flight, None).await,
             Boarding::Lead(seat) => match self.by_lease().await {
                 // The lease, if there is one, only keeps other processes waiting; the flight is the one by key.
-                Round::Load(Held::Lease { lease, .. }) => Round::Load(Held::Lease { lease, seat }),
-                Round::Load(_) => Round::Load(Held::Seat(seat)),
+                Round::Load(Held::Lease {
+                    lease, versions, ..
+                }) => Round::Load(Held::Lease {
+                    lease,
+                    versions,
+                    seat,
+                }),
+                Round::Load(_) => Round::Load(Held::Seat(seat, None)),
                 Round::Done(Answer::Ready(output)) => {
                     if let Some(value) = self.shape.peek(&output) {
-                        seat.land_for_others(|| Landing::Value(self.shape.keep(value.clone())));
+                        let value = || self.shape.keep(value.clone());
+                        seat.land_for_others(|| Landing::Value(value(), Standing::Stored));
                     }
                     Round::Done(Answer::Ready(output))
                 }
@@ -275,9 +289,9 @@ where
                 Some(found) => Round::Done(self.hit(found)),
                 None => Round::Again,
             },
-            Told::Busy(_) if !self.shares() => Round::Load(Held::Nothing),
-            Told::Busy(holder) => self.await_holder(holder).await,
-            Told::Bypass(generation) => self.beside_a_write(generation).await,
+            Told::Busy(..) if !self.shares() => Round::Load(Held::Nothing),
+            Told::Busy(holder, versions) => self.await_holder(holder, versions).await,
+            Told::Bypass(generation, versions) => self.beside_a_write(generation, versions).await,
             Told::Away(error) => Round::Away(error),
             Told::Nothing => Round::Again,
         }
@@ -291,7 +305,8 @@ where
             return self.ask().await;
         }
         loop {
-            let question = match self.inner().questions.board(&self.key, self.mode) {
+            let mode = (self.mode, self.known.id());
+            let question = match self.inner().questions.board(&self.key, mode) {
                 Boarding::Lead(seat) => {
                     let asked = self.ask().await;
                     seat.land_for_others(|| asked.to_others());
@@ -311,25 +326,35 @@ where
     pub(super) async fn ask(&mut self) -> Asked {
         let token = Token::fresh();
         // Boarded before the backend is asked: a task that is told "busy, by this token" finds the flight.
-        let Boarding::Lead(seat) = self.inner().loads.board(&self.key, Join::Token(token)) else {
+        let join = Join::Token(token, self.known.id());
+        let Boarding::Lead(seat) = self.inner().loads.board(&self.key, join) else {
             return Asked::Told(Told::Nothing);
         };
         let lease = PendingLease::new(&self.cache, &self.key, token);
-        let (mode, ttl) = (self.mode, self.inner().settings.lease_ttl);
+        let ask = Ask {
+            key: self.key.clone(),
+            tags: self.known.tags().clone(),
+            token,
+            mode: self.mode,
+        };
+        let ttl = self.inner().settings.lease_ttl;
         match self
             .cache
             .inner
             .guarded
-            .lease(&self.key, token, ttl, mode, &mut self.budget)
+            .lease(&ask, ttl, &mut self.budget)
             .await
         {
-            Ok(Lease::Granted) => Asked::Granted(Held::Lease {
+            Ok(Lease::Granted(versions)) => Asked::Granted(Held::Lease {
                 lease: lease.granted(),
+                versions,
                 seat,
             }),
             Ok(Lease::Hit(stored)) => lease.not_granted(Told::Hit(stored)),
-            Ok(Lease::Busy(holder)) => lease.not_granted(Told::Busy(holder)),
-            Ok(Lease::Bypass(generation)) => lease.not_granted(Told::Bypass(generation)),
+            Ok(Lease::Busy(holder, versions)) => lease.not_granted(Told::Busy(holder, versions)),
+            Ok(Lease::Bypass(generation, versions)) => {
+                lease.not_granted(Told::Bypass(generation, versions))
+            }
             Err(error) => {
                 // It may have been granted all the same: only after a timeout is there somebody to tell.
                 lease.drop_after(&error);
@@ -351,15 +376,16 @@ where
     }
 
     /// Another load holds the lease: it is in this process, or somebody here already follows it, or this caller does.
-    async fn await_holder(&mut self, holder: Token) -> Round<S> {
+    async fn await_holder(&mut self, holder: Token, versions: Versions) -> Round<S> {
         let before = self.holder.replace(holder);
         self.same_holder = before == Some(holder);
         self.passed_by += usize::from(before.is_some() && !self.same_holder);
         if self.passed_by >= PASSED_BY {
             return self.join_later().await;
         }
-        match self.inner().loads.board(&self.key, Join::Token(holder)) {
-            Boarding::Join(flight) => self.join(&flight).await,
+        let join = Join::Token(holder, self.known.id());
+        match self.inner().loads.board(&self.key, join) {
+            Boarding::Join(flight) => self.join(&flight, Some(versions)).await,
             Boarding::Lead(seat) => self.follow(holder, seat).await,
         }
     }
@@ -376,7 +402,7 @@ where
             .cache
             .inner
             .guarded
-            .get(&self.key, &mut self.budget)
+            .get(&self.key, self.known.tags().as_slice(), &mut self.budget)
             .await
         {
             Ok(Some(stored)) if self.may_take(&stored) => stored,
@@ -401,13 +427,18 @@ where
     }
 
     /// A write is in progress: load, store nothing.
-    async fn beside_a_write(&mut self, generation: Token) -> Round<S> {
+    async fn beside_a_write(&mut self, generation: Token, versions: Versions) -> Round<S> {
         match self.spec.consistency_level() {
             _ if !self.shares() => Round::Load(Held::Nothing),
             // Within one generation the row may change at any moment, and a load of another process may have seen it: only
             // a load that begins from now on is sure to see no less.
             Consistency::Strict => self.join_later().await,
-            _ => self.board(Join::Token(generation)).await,
+            // Nothing of these loads is stored, so what tags they find is held against nothing.
+            _ if self.spec.has_tags_of_result() => self.join_later().await,
+            _ => {
+                let join = Join::Token(generation, self.known.id());
+                self.board(join, Some(versions)).await
+            }
         }
     }
 
@@ -418,7 +449,7 @@ where
             Consistency::Strict => self.join_later().await,
             // Known to be away: there is nobody to ask, and what this process has invalidated itself is all that it can know.
             _ if self.inner().guarded.breaker_open() => {
-                self.board(Join::Away(self.inner().epochs.of(&self.key)))
+                self.board(Join::Away(self.inner().epochs.of(&self.key)), None)
                     .await
             }
             // One late answer: others can still invalidate, so only a load that begins from now on will do.
@@ -426,10 +457,10 @@ where
         }
     }
 
-    async fn board(&mut self, join: Join) -> Round<S> {
+    async fn board(&mut self, join: Join, versions: Option<Versions>) -> Round<S> {
         match self.inner().loads.board(&self.key, join) {
-            Boarding::Lead(seat) => Round::Load(Held::Seat(seat)),
-            Boarding::Join(flight) => self.join(&flight).await,
+            Boarding::Lead(seat) => Round::Load(Held::Seat(seat, versions)),
+            Boarding::Join(flight) => self.join(&flight, versions).await,
         }
     }
 
@@ -437,9 +468,9 @@ where
     async fn join_later(&mut self) -> Round<S> {
         loop {
             match self.inner().loads.board(&self.key, Join::Later) {
-                Boarding::Lead(seat) => return Round::Load(Held::Seat(seat)),
+                Boarding::Lead(seat) => return Round::Load(Held::Seat(seat, None)),
                 Boarding::Join(flight) if flight.began_after(self.began) => {
-                    return self.join(&flight).await;
+                    return self.join(&flight, None).await;
                 }
                 Boarding::Join(flight) => {
                     flight.landing().await;
@@ -453,17 +484,21 @@ where
         stand_in.is_some_and(|found| found.may(&self.inner().clock, self.spec))
     }
 
-    /// Waits for a load of this process and takes its result.
-    async fn join(&mut self, flight: &Flight<Landing>) -> Round<S> {
+    /// Waits for a load of this process and takes its result. `told` is what the backend said of the tags when it named the load.
+    async fn join(&mut self, flight: &Flight<Landing>, told: Option<Versions>) -> Round<S> {
         let landing = flight.landing().await;
+        let landing = match told {
+            Some(told) => landing.after(told.last),
+            None => landing,
+        };
         self.budget = self.inner().guarded.budget();
         let answer = match landing {
             // A value of another type: some other function claims this key. It cannot be shared.
-            Landing::Value(shared) => match self.shape.hand_out(shared) {
+            Landing::Value(shared, _) => match self.shape.hand_out(shared) {
                 Some(value) => self.shape.value(value),
                 None => return Round::Load(Held::Nothing),
             },
-            Landing::Absent => match self.shape.absent() {
+            Landing::Absent(_) => match self.shape.absent() {
                 Some(absent) => absent,
                 None => return Round::Load(Held::Nothing),
             },

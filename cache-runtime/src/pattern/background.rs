@@ -15,6 +15,7 @@ use crate::key::Key;
 use crate::observe::Count;
 use crate::pattern::aside::{Asked, Call};
 use crate::pattern::entries::CacheValue;
+use crate::pattern::known::Known;
 use crate::pattern::loading::Loading;
 use crate::pattern::read::{Answer, finish};
 use crate::race;
@@ -131,16 +132,14 @@ where
     S::Value: CacheValue,
 {
     pub(super) fn new(
-        cache: Cache,
-        spec: &'static Spec,
-        key: Key,
-        shape: S,
+        (cache, spec, key, known, shape): (Cache, &'static Spec, Key, Known, S),
         old: Mark,
         life: &Life,
         turn: Turn,
     ) -> Self {
         let budget = cache.inner.guarded.budget();
-        let call = Call::new(cache, spec, key, shape, LeaseMode::IfStill(old), budget);
+        let mode = LeaseMode::IfStill(old);
+        let call = Call::new(cache, spec, key, known, shape, mode, budget);
         let left = life.ttl().saturating_sub(life.age());
         Self { call, turn, left }
     }

@@ -6,12 +6,12 @@ use once_cell::sync::Lazy;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::backend::{Encoded, Format, Life, SharedValue, Stored, Typed};
+use crate::backend::{Basis, Encoded, Format, Life, SharedValue, Stored, Typed};
 use crate::cache::Inner;
 use crate::entry;
 use crate::observe::{Count, FunctionState};
 use crate::shape::Shape;
-use crate::stampede::flight::Landing;
+use crate::stampede::flight::{Landing, Standing};
 
 /// A type whose values can be cached, in memory and remotely.
 ///
@@ -64,8 +64,8 @@ impl<V> Found<V> {
         V: CacheValue,
     {
         match &self.value {
-            Some(value) => Landing::Value(shape.keep(value.clone())),
-            None => Landing::Absent,
+            Some(value) => Landing::Value(shape.keep(value.clone()), Standing::Stored),
+            None => Landing::Absent(Standing::Stored),
         }
     }
 }
@@ -78,10 +78,10 @@ where
     S::Value: CacheValue,
 {
     let found = match stored {
-        Stored::Typed(Typed { value, life }) if value.is::<NoValue>() => {
+        Stored::Typed(Typed { value, life, .. }) if value.is::<NoValue>() => {
             Some(Found { value: None, life })
         }
-        Stored::Typed(Typed { value, life }) => shape.hand_out(value).map(|value| Found {
+        Stored::Typed(Typed { value, life, .. }) => shape.hand_out(value).map(|value| Found {
             value: Some(value),
             life,
         }),
@@ -119,6 +119,7 @@ pub(crate) fn write<S>(
     function: &FunctionState,
     value: Option<&S::Value>,
     life: Life,
+    basis: Option<Arc<Basis>>,
 ) -> Option<Stored>
 where
     S: Shape,
@@ -126,9 +127,9 @@ where
 {
     if inner.guarded.backend().format() == Format::Typed {
         let value = value.map_or_else(no_value, |value| shape.keep(value.clone()));
-        return Some(Stored::Typed(Typed { value, life }));
+        return Some(Stored::Typed(Typed { value, life, basis }));
     }
-    let stored = encode(inner, function, value, life);
+    let stored = encode(inner, function, value, life, basis);
     if stored.is_none() {
         function.counters.one(Count::Errors);
     }
@@ -140,6 +141,7 @@ fn encode<V: CacheValue>(
     function: &FunctionState,
     value: Option<&V>,
     life: Life,
+    basis: Option<Arc<Basis>>,
 ) -> Option<Stored> {
     let Some(codec) = function.codec(inner.settings.codec) else {
         tracing::error!(
@@ -154,6 +156,7 @@ fn encode<V: CacheValue>(
         fingerprint: function.fingerprint::<V>(),
         codec,
         life,
+        basis: basis.map_or_else(Basis::default, Arc::unwrap_or_clone),
     };
     match entry::encode(value, &meta) {
         Ok(bytes) => Some(Stored::Encoded(Encoded::new(bytes))),

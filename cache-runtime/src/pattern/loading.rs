@@ -5,7 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-use crate::backend::{LeaseMode, Life, Stored, Token};
+use crate::backend::{LeaseMode, Life, Stored, Token, Versions};
 use crate::cache::{self, Cache, Inner};
 use crate::clock::{Clock, Moment};
 use crate::error::{BackendError, BackendErrorKind};
@@ -13,10 +13,11 @@ use crate::key::Key;
 use crate::observe::Count;
 use crate::pattern::aside::{Asked, Call};
 use crate::pattern::entries::{self, CacheValue, Found};
+use crate::pattern::known::Known;
 use crate::race;
 use crate::shape::{Outcome, Shape};
 use crate::spec::{Consistency, Spec};
-use crate::stampede::flight::{Join, Landing, Seat, Told};
+use crate::stampede::flight::{Join, Landing, Seat, Standing, Told};
 use crate::stampede::refresh::Turn;
 use crate::stampede::stale;
 
@@ -27,9 +28,14 @@ pub(crate) type LoadSeat = Seat<Join, Landing>;
 #[derive(Debug)]
 pub(crate) enum Held {
     /// The lease, so that it may store, and the flight that others of this process join.
-    Lease { lease: GrantedLease, seat: LoadSeat },
-    /// A flight without the right to store.
-    Seat(LoadSeat),
+    Lease {
+        lease: GrantedLease,
+        /// What the backend said of the tags when it granted the lease.
+        versions: Versions,
+        seat: LoadSeat,
+    },
+    /// A flight without the right to store; what the backend said of the tags, if the flight is named after its answer.
+    Seat(LoadSeat, Option<Versions>),
     /// Neither: it loads for itself.
     Nothing,
 }
@@ -41,6 +47,7 @@ pub struct Loading<S: Shape> {
     pub(super) cache: Cache,
     pub(super) spec: &'static Spec,
     key: Key,
+    known: Known,
     pub(super) shape: S,
     held: Held,
     /// Whether there is a value that this load is to replace.
@@ -129,6 +136,7 @@ where
             cache: call.cache,
             spec: call.spec,
             key: call.key,
+            known: call.known,
             shape: call.shape,
             held,
         }
@@ -153,7 +161,7 @@ where
                 let renewals = Box::pin(renew(&self.cache, &self.key, lease.token));
                 race::beside(body, renewals).await
             }
-            Held::Seat(_) | Held::Nothing => body.await,
+            Held::Seat(..) | Held::Nothing => body.await,
         };
         let load_time = inner.clock.now().since(began);
         let micros = u64::try_from(load_time.as_micros()).unwrap_or(u64::MAX);
@@ -166,8 +174,8 @@ where
             Outcome::Value(value) => self.found(value, load_time).await,
             Outcome::Absent => {
                 let shape = self.shape;
-                if let Some(seat) = self.store(None, load_time).await {
-                    seat.land_for_others(|| Landing::Absent);
+                if let Some((seat, standing)) = self.store(None, load_time).await {
+                    seat.land_for_others(|| Landing::Absent(standing));
                 }
                 // Only a shape that can say "there is none" opens to `Absent`, so this always has one to return.
                 match shape.absent() {
@@ -196,29 +204,49 @@ where
     /// Stores first and wakes then: a waiter that looks for itself finds the value.
     async fn found(self: Box<Self>, value: S::Value, load_time: Duration) -> S::Output {
         let shape = self.shape;
-        if let Some(seat) = self.store(Some(&value), load_time).await {
-            seat.land_for_others(|| Landing::Value(shape.keep(value.clone())));
+        if let Some((seat, standing)) = self.store(Some(&value), load_time).await {
+            seat.land_for_others(|| Landing::Value(shape.keep(value.clone()), standing));
         }
         shape.value(value)
     }
 
-    /// Stores what was found, or takes away what it shows to be old; the seat is whose who wait.
-    async fn store(self, value: Option<&S::Value>, load_time: Duration) -> Option<LoadSeat> {
+    /// Stores what was found, or takes away what it shows to be old; the seat is whose who wait, with which of them may have it.
+    async fn store(
+        self,
+        value: Option<&S::Value>,
+        load_time: Duration,
+    ) -> Option<(LoadSeat, Standing)> {
         let inner = &*self.cache.inner;
-        let (lease, seat) = match self.held {
-            Held::Lease { lease, seat } => (lease, seat),
-            Held::Seat(seat) => return Some(seat),
+        let standing = |versions: Option<Versions>| match versions {
+            // What there is none of has no tags.
+            Some(_) if value.is_some() && self.spec.has_tags_of_result() => Standing::Unknown,
+            Some(versions) => Standing::Since(versions.now),
+            None => Standing::Unknown,
+        };
+        let (lease, versions, seat) = match self.held {
+            Held::Lease {
+                lease,
+                versions,
+                seat,
+            } => (lease, versions, seat),
+            Held::Seat(seat, versions) => return Some((seat, standing(versions))),
             Held::Nothing => return None,
         };
+        let mut standing = standing(Some(versions));
         let function = inner.functions.of(self.spec);
         let entry = stale::life_of(self.spec, inner, self.shape, value, load_time).and_then(
             |(life, keep)| {
-                let stored = entries::write(self.shape, inner, function, value, life)?;
+                let basis = self.known.basis(self.shape, value, Some(versions.now));
+                let stored = entries::write(self.shape, inner, function, value, life, basis)?;
                 Some((stored, keep))
             },
         );
         match entry {
-            Some((stored, keep)) => fill(inner, self.spec, &self.key, lease, stored, keep).await,
+            Some((stored, keep)) => {
+                if fill(inner, self.spec, &self.key, lease, stored, keep).await {
+                    standing = Standing::Stored;
+                }
+            }
             None if self.replaces => {
                 lease.ended();
                 // Nothing comes in its place, but the loader says that it is not true any more.
@@ -232,7 +260,7 @@ where
         if let Some(turn) = self.turn {
             turn.done();
         }
-        Some(seat)
+        Some((seat, standing))
     }
 }
 
@@ -240,16 +268,17 @@ impl Held {
     /// Gives the lease up, so that the next caller finds it free; the seat is whose who wait.
     async fn give_up(self) -> Option<LoadSeat> {
         match self {
-            Self::Lease { lease, seat } => {
+            Self::Lease { lease, seat, .. } => {
                 lease.release().await;
                 Some(seat)
             }
-            Self::Seat(seat) => Some(seat),
+            Self::Seat(seat, _) => Some(seat),
             Self::Nothing => None,
         }
     }
 }
 
+/// Stores the value: `true`, unless it was refused, or may have been.
 async fn fill(
     inner: &Inner,
     spec: &'static Spec,
@@ -257,7 +286,7 @@ async fn fill(
     lease: GrantedLease,
     stored: Stored,
     keep: Duration,
-) {
+) -> bool {
     let function = inner.functions.of(spec);
     let answer = match spec.consistency_level() {
         Consistency::Eventual => inner.guarded.put(key, stored, keep).await,
@@ -271,10 +300,12 @@ async fn fill(
             if !stored {
                 function.counters.one(Count::RejectedFills);
             }
+            stored
         }
         Err(error) => {
             function.counters.one(Count::Errors);
             tracing::debug!(function = spec.name(), %key, %error, "result not stored");
+            false
         }
     }
 }

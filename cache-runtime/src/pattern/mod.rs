@@ -4,6 +4,7 @@ pub(crate) mod aside;
 pub(crate) mod background;
 pub(crate) mod batch;
 pub(crate) mod entries;
+pub(crate) mod known;
 mod loading;
 pub(crate) mod read;
 pub(crate) mod write_behind;

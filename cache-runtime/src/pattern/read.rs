@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use crate::backend::{LeaseMode, Mark, SharedValue, Stored, Typed};
+use crate::backend::{LeaseMode, Life, Mark, SharedValue, Stored, Typed};
 use crate::cache::{self, Cache, Current, Place};
 use crate::error::BackendError;
 use crate::invalidation::transaction::Transaction;
@@ -16,9 +16,11 @@ use crate::observe::Count;
 use crate::pattern::aside::Call;
 use crate::pattern::background::Refresh;
 use crate::pattern::entries::{self, CacheValue, NoValue};
+use crate::pattern::known::Known;
 use crate::pattern::loading::{Held, Loading, StandIn};
 use crate::shape::Shape;
 use crate::spec::Spec;
+use crate::stampede::refresh::Turn;
 use crate::stampede::stale::{self, Freshness};
 
 /// What the runtime answers to a call: the result, or the order to load it.
@@ -93,6 +95,22 @@ where
     S: Shape,
     S::Value: CacheValue,
 {
+    read_tagged(spec, given, key, shape, &Known::new)
+}
+
+/// As [`read`], of a function with tags: `known` tells them. It is called only where the answer is not in this process, and before this returns.
+#[inline]
+pub fn read_tagged<S>(
+    spec: &'static Spec,
+    given: Option<Cache>,
+    key: &Key,
+    shape: S,
+    known: &dyn Fn() -> Known,
+) -> impl Future<Output = Answer<S>> + use<S>
+where
+    S: Shape,
+    S::Value: CacheValue,
+{
     let Place {
         cache,
         transaction,
@@ -117,13 +135,20 @@ where
                         }
                         Err(value) => {
                             function.counters.one(Count::Unreadable);
-                            let life = typed.life;
-                            seen = Seen::Unusable(Stored::Typed(Typed { value, life }).mark());
+                            let typed = Typed::new(value, typed.life);
+                            seen = Seen::Unusable(Stored::Typed(typed).mark());
                         }
                     }
                 }
                 freshness => match old(spec, &cache, key, shape, typed, freshness) {
-                    Ok(answer) => return Reading::Now(Some(answer)),
+                    Ok((hit, None)) => return Reading::Now(Some(Answer::Hit(hit))),
+                    Ok((hit, Some((mark, life, turn)))) => {
+                        let cache = Cache::clone(&cache);
+                        let call = (cache, spec, key.clone(), known(), shape);
+                        let refresh = Refresh::new(call, mark, &life, turn);
+                        let answer = Answer::Due(hit.output(), Box::new(refresh));
+                        return Reading::Now(Some(answer));
+                    }
                     Err(stored) => seen = Seen::Aged(stored, freshness),
                 },
             },
@@ -136,10 +161,14 @@ where
         transaction,
         spec,
         key.clone(),
+        known(),
         shape,
         seen,
     )))
 }
+
+/// What is to be replaced, and whose turn it is.
+type ToReplace = (Mark, Life, Turn);
 
 /// A value of this process that is not fresh: answered here if that takes no waiting.
 #[cold]
@@ -150,7 +179,7 @@ fn old<S>(
     shape: S,
     typed: Typed,
     freshness: Freshness,
-) -> Result<Answer<S>, Stored>
+) -> Result<(Hit<S>, Option<ToReplace>), Stored>
 where
     S: Shape,
     S::Value: CacheValue,
@@ -160,29 +189,16 @@ where
         return Err(Stored::Typed(typed));
     }
     let mark = Stored::Typed(typed.clone()).mark();
-    let Typed { value, life } = typed;
+    let Typed { value, life, .. } = typed;
     let hit = match Hit::new(shape, value) {
         Ok(hit) => hit,
-        Err(value) => return Err(Stored::Typed(Typed { value, life })),
+        Err(value) => return Err(Stored::Typed(Typed::new(value, life))),
     };
     let counters = &inner.functions.of(spec).counters;
     counters.one(Count::Hits);
     counters.one(Count::StaleHits);
-    Ok(match inner.refreshes.begin(key, &inner.clock) {
-        None => Answer::Hit(hit),
-        Some(turn) => {
-            let refresh = Refresh::new(
-                Cache::clone(cache),
-                spec,
-                key.clone(),
-                shape,
-                mark,
-                &life,
-                turn,
-            );
-            Answer::Due(hit.output(), Box::new(refresh))
-        }
-    })
+    let turn = inner.refreshes.begin(key, &inner.clock);
+    Ok((hit, turn.map(|turn| (mark, life, turn))))
 }
 
 /// Does what the answer says: hands the result on, or runs the body for it.
@@ -249,6 +265,7 @@ async fn later<S>(
     transaction: Option<Arc<Transaction>>,
     spec: &'static Spec,
     key: Key,
+    known: Known,
     shape: S,
     seen: Seen,
 ) -> Answer<S>
@@ -269,7 +286,11 @@ where
         Seen::ToBeRefreshed => mode = LeaseMode::Refresh,
         Seen::Aged(here, freshness) => stored = Some((here, Some(freshness))),
         Seen::NotAsked if noted => {}
-        Seen::NotAsked => match inner.guarded.get(&key, &mut budget).await {
+        Seen::NotAsked => match inner
+            .guarded
+            .get(&key, known.tags().as_slice(), &mut budget)
+            .await
+        {
             Ok(found) => stored = found.map(|found| (found, None)),
             Err(error) => away = Some(error),
         },
@@ -291,7 +312,8 @@ where
                         return Answer::Ready(output);
                     };
                     let cache = cache.into_owned();
-                    let refresh = Refresh::new(cache, spec, key, shape, mark, &life, turn);
+                    let call = (cache, spec, key, known, shape);
+                    let refresh = Refresh::new(call, mark, &life, turn);
                     return Answer::Due(output, Box::new(refresh));
                 }
                 Freshness::Drawn if transaction.is_none() => {
@@ -308,7 +330,7 @@ where
     }
     // In a box of its own, so that a remote hit does not allocate for it.
     Box::pin(missed(
-        Call::new(cache.into_owned(), spec, key, shape, mode, budget),
+        Call::new(cache.into_owned(), spec, key, known, shape, mode, budget),
         stand_in,
         transaction.is_some(),
         drawn,

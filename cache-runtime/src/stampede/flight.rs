@@ -12,9 +12,10 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::sync::Notify;
 
-use crate::backend::{LeaseMode, SharedValue, Stored, Token};
+use crate::backend::{LeaseMode, SharedValue, Stored, TagVersion, Token, Versions};
 use crate::error::BackendError;
 use crate::key::Key;
+use crate::pattern::known::TagsId;
 use crate::shape::SharedError;
 
 const SHARDS: usize = 64;
@@ -22,8 +23,8 @@ const SHARDS: usize = 64;
 /// Whose load a caller may join.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Join {
-    /// The load under this lease, or the loads of this generation of writes.
-    Token(Token),
+    /// The load under this lease, or the loads of this generation of writes, of a caller who knows the same tags.
+    Token(Token, TagsId),
     /// Any load of the key (`eventual`).
     KeyAlone,
     /// While the backend cannot be asked: a load since this process's last invalidation of the key.
@@ -32,11 +33,34 @@ pub(crate) enum Join {
     Later,
 }
 
+/// Who may have what a load found. One who was told of its lease may have it as long as no invalidation that the caller knows of came after it had
+/// begun: of the key, which the lease itself tells, or of a tag.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// It was stored, so no tag of it was invalidated until then; and nobody is told of a lease that has ended.
+    Stored,
+    /// It is from after this moment.
+    Since(TagVersion),
+    /// It has tags that nobody knew before.
+    Unknown,
+}
+
+impl Standing {
+    /// Whether it is from after an invalidation of its tags.
+    pub(crate) fn is_after(self, last: TagVersion) -> bool {
+        match self {
+            Self::Stored => true,
+            Self::Since(since) => since >= last,
+            Self::Unknown => false,
+        }
+    }
+}
+
 /// How a load ended.
 #[derive(Clone, Default)]
 pub(crate) enum Landing {
-    Value(SharedValue),
-    Absent,
+    Value(SharedValue, Standing),
+    Absent(Standing),
     Error(SharedError),
     /// It failed, with an error that cannot be handed on.
     Failed,
@@ -49,8 +73,8 @@ pub(crate) enum Landing {
 #[derive(Debug, Clone, Default)]
 pub(crate) enum Told {
     Hit(Stored),
-    Busy(Token),
-    Bypass(Token),
+    Busy(Token, Versions),
+    Bypass(Token, Versions),
     Away(BackendError),
     /// Whoever asked was dropped before the answer came.
     #[default]
@@ -61,13 +85,13 @@ pub(crate) enum Told {
 pub(crate) type Loads = Flights<Join, Landing>;
 
 /// The questions of one cache. Callers that miss one key together ask once for all of them.
-pub(crate) type Questions = Flights<LeaseMode, Told>;
+pub(crate) type Questions = Flights<(LeaseMode, TagsId), Told>;
 
 impl fmt::Debug for Landing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Value(_) => "Value",
-            Self::Absent => "Absent",
+            Self::Value(..) => "Value",
+            Self::Absent(_) => "Absent",
             Self::Error(_) => "Error",
             Self::Failed => "Failed",
             Self::Again => "Again",
@@ -92,6 +116,18 @@ pub(crate) struct Flight<L> {
     began: Ticket,
     landing: OnceLock<L>,
     landed: Notify,
+}
+
+impl Landing {
+    /// For a caller who was told of the flight's lease, and of the last invalidation of its tags: it may have to ask again.
+    pub(crate) fn after(self, last: TagVersion) -> Self {
+        match self {
+            Self::Value(_, standing) | Self::Absent(standing) if !standing.is_after(last) => {
+                Self::Again
+            }
+            landing => landing,
+        }
+    }
 }
 
 impl<L: Clone> Flight<L> {

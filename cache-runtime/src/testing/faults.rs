@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use crate::backend::log::WriteLog;
 use crate::backend::{
-    Ask, Backend, BackendFuture, Fill, Format, HeldLease, Lease, LeaseMode, Stored, Token, WriteEnd,
+    Ask, Backend, BackendFuture, Fill, Format, HeldLease, Lease, LeaseMode, Stored, TagVersion,
+    Token, Versions, WriteEnd,
 };
 use crate::error::{BackendError, BackendErrorKind};
 use crate::key::Key;
@@ -140,11 +141,12 @@ impl<B: Backend> Backend for Faulty<B> {
     fn lease<'a>(
         &'a self,
         key: &'a Key,
+        tags: &'a [Key],
         token: Token,
         ttl: Duration,
         mode: LeaseMode,
     ) -> BackendFuture<'a, Lease> {
-        self.meet(move |inner| inner.lease(key, token, ttl, mode))
+        self.meet(move |inner| inner.lease(key, tags, token, ttl, mode))
     }
 
     fn renew<'a>(&'a self, key: &'a Key, token: Token, ttl: Duration) -> BackendFuture<'a, bool> {
@@ -165,8 +167,20 @@ impl<B: Backend> Backend for Faulty<B> {
         self.meet(move |inner| inner.release(key, token))
     }
 
-    fn get_many<'a>(&'a self, keys: &'a [Key]) -> BackendFuture<'a, Vec<Option<Stored>>> {
-        self.meet(move |inner| inner.get_many(keys))
+    fn get_tagged<'a>(
+        &'a self,
+        key: &'a Key,
+        tags: &'a [Key],
+    ) -> BackendFuture<'a, Option<Stored>> {
+        self.meet(move |inner| inner.get_tagged(key, tags))
+    }
+
+    fn get_many<'a>(
+        &'a self,
+        keys: &'a [Key],
+        tags: &'a [Key],
+    ) -> BackendFuture<'a, Vec<Option<Stored>>> {
+        self.meet(move |inner| inner.get_many(keys, tags))
     }
 
     fn lease_many<'a>(&'a self, asks: &'a [Ask], ttl: Duration) -> BackendFuture<'a, Vec<Lease>> {
@@ -202,7 +216,7 @@ impl<B: Backend> Backend for Faulty<B> {
         key: &'a Key,
         token: Token,
         ttl: Duration,
-    ) -> BackendFuture<'a, ()> {
+    ) -> BackendFuture<'a, TagVersion> {
         self.meet(move |inner| inner.begin_write(key, token, ttl))
     }
 
@@ -232,6 +246,18 @@ impl<B: Backend> Backend for Faulty<B> {
         ttl: Duration,
     ) -> BackendFuture<'a, bool> {
         self.meet(move |inner| inner.put_if_newer(key, version, value, ttl))
+    }
+
+    fn versions<'a>(&'a self, tags: &'a [Key]) -> BackendFuture<'a, Versions> {
+        self.meet(move |inner| inner.versions(tags))
+    }
+
+    fn invalidate_tags<'a>(&'a self, tags: &'a [Key]) -> BackendFuture<'a, ()> {
+        self.meet(move |inner| inner.invalidate_tags(tags))
+    }
+
+    fn bump_namespace(&self) -> BackendFuture<'_, ()> {
+        self.meet(|inner| inner.bump_namespace())
     }
 
     fn wait<'a>(&'a self, key: &'a Key, token: Token, patience: Duration) -> BackendFuture<'a, ()> {

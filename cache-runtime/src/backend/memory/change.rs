@@ -47,7 +47,7 @@ impl Change<'_> {
     /// dropped here, in case that it becomes the last.
     pub(super) fn lookup(&mut self) -> Option<Stored> {
         let slot = self.memory.values.get(self.key.as_bytes())?;
-        if self.now >= slot.kept_until() {
+        if self.now >= slot.kept_until() || !self.memory.tags.is_good(&slot.since) {
             self.leftover.seen.push(slot.value);
             return None;
         }
@@ -71,9 +71,15 @@ impl Change<'_> {
         self.leftover.removed.extend(removed);
     }
 
-    pub(super) fn store(&mut self, typed: Typed, keep: Duration) {
+    /// Stores the value, unless it is from before an invalidation of one of its tags: `false`.
+    pub(super) fn store(&mut self, typed: Typed, keep: Duration) -> bool {
+        let Some(since) = self.memory.tags.admit(typed.basis.as_deref()) else {
+            self.refuse(typed);
+            return false;
+        };
         let weight = self.memory.weigher.weigh(self.key, &*typed.value);
-        self.insert(Slot::new(typed, keep, self.now, weight));
+        self.insert(Slot::new(typed, keep, self.now, weight, since));
+        true
     }
 
     pub(super) fn insert(&mut self, slot: Slot) {

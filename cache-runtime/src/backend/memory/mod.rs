@@ -6,6 +6,7 @@ mod log;
 mod pending;
 mod slot;
 mod state;
+mod tags;
 
 use std::fmt;
 use std::time::Duration;
@@ -20,7 +21,10 @@ use self::log::Log;
 use self::slot::Slot;
 use self::state::Table;
 use super::log::WriteLog;
-use super::{Backend, BackendFuture, Format, Lease, LeaseMode, Stored, Token, Typed, WriteEnd};
+use super::{
+    Backend, BackendFuture, Format, Lease, LeaseMode, Stored, TagVersion, Token, Typed, Versions,
+    WriteEnd,
+};
 use crate::clock::Clock;
 use crate::error::{BackendError, BackendErrorKind, ConfigError};
 use crate::key::Key;
@@ -49,6 +53,7 @@ type Values = QuickCache<Name, Slot, SlotWeight, DefaultHashBuilder, Evictions>;
 pub struct Memory {
     values: Values,
     table: Table,
+    tags: tags::Table,
     log: Log,
     weigher: Weigher,
     clock: Clock,
@@ -107,6 +112,7 @@ impl Memory {
         Self {
             values,
             table: Table::new(),
+            tags: tags::Table::new(),
             log: Log::default(),
             weigher,
             clock,
@@ -135,18 +141,19 @@ impl Memory {
     fn live(&self, key: &Key) -> Option<Typed> {
         let slot = self.values.get(key.as_bytes())?;
         let now = self.clock.now_about(slot.fresh_until());
-        if now < slot.kept_until() {
+        if now < slot.kept_until() && self.tags.is_good(&slot.since) {
             return Some(slot.into_typed(now));
         }
-        self.remove_expired(key);
+        self.remove_old(key);
         None
     }
 
     #[cold]
-    fn remove_expired(&self, key: &Key) {
+    fn remove_old(&self, key: &Key) {
         // Looked at again under the lock: a new value may have come meanwhile.
-        self.values
-            .remove_if(key.as_bytes(), |slot| self.clock.now() >= slot.kept_until());
+        self.values.remove_if(key.as_bytes(), |slot| {
+            self.clock.now() >= slot.kept_until() || !self.tags.is_good(&slot.since)
+        });
     }
 
     #[inline]
@@ -228,6 +235,7 @@ impl Backend for Memory {
     fn lease<'a>(
         &'a self,
         key: &'a Key,
+        tags: &'a [Key],
         token: Token,
         ttl: Duration,
         mode: LeaseMode,
@@ -244,15 +252,16 @@ impl Backend for Memory {
                 }
                 at.keep_for_later(stored);
             }
+            let versions = self.tags.versions(tags);
             let (now, state) = (at.now, at.shard.state(key, at.now));
             if let Some(generation) = state.write_in_progress(now) {
-                return Lease::Bypass(generation);
+                return Lease::Bypass(generation, versions);
             }
             match state.lease(now) {
-                Some(holder) => Lease::Busy(holder),
+                Some(holder) => Lease::Busy(holder, versions),
                 None => {
                     state.grant(token, now.after(ttl));
-                    Lease::Granted
+                    Lease::Granted(versions)
                 }
             }
         }))
@@ -289,13 +298,13 @@ impl Backend for Memory {
                 .shard
                 .existing(key)
                 .is_some_and(|state| state.lease(now) == Some(token));
-            if stands {
-                at.store(value, keep);
-                at.shard.end_lease(key, now);
-            } else {
+            if !stands {
                 at.refuse(value);
+                return false;
             }
-            stands
+            let stored = at.store(value, keep);
+            at.shard.end_lease(key, now);
+            stored
         }))
     }
 
@@ -341,9 +350,12 @@ impl Backend for Memory {
                 at.refuse(value);
                 return false;
             }
-            at.store(value, keep);
+            let stored = at.store(value, keep);
+            if !stored {
+                at.remove_value();
+            }
             at.shard.end_lease(key, now);
-            true
+            stored
         }))
     }
 
@@ -352,7 +364,7 @@ impl Backend for Memory {
         key: &'a Key,
         token: Token,
         ttl: Duration,
-    ) -> BackendFuture<'a, ()> {
+    ) -> BackendFuture<'a, TagVersion> {
         self.on(key, |at| {
             at.remove_value();
             at.shard.end_lease(key, at.now);
@@ -360,7 +372,7 @@ impl Backend for Memory {
                 .state(key, at.now)
                 .begin_write(token, at.now, at.now.after(ttl));
         });
-        ready(())
+        ready(self.tags.now())
     }
 
     fn renew_write<'a>(
@@ -402,11 +414,20 @@ impl Backend for Memory {
             at.remove_value();
             at.shard.end_lease(key, now);
             match (end, value) {
-                (WriteEnd::Clean, Some((value, keep))) => at.store(value, keep),
-                (_, Some((value, _))) => at.refuse(value),
-                (_, None) => {}
+                (WriteEnd::Clean, Some((value, keep))) => {
+                    if at.store(value, keep) {
+                        WriteEnd::Clean
+                    } else {
+                        WriteEnd::Overlapped
+                    }
+                }
+                (end, value) => {
+                    if let Some((value, _)) = value {
+                        at.refuse(value);
+                    }
+                    end
+                }
             }
-            end
         }))
     }
 
@@ -429,14 +450,33 @@ impl Backend for Memory {
             if newer {
                 state.overlap();
             }
-            if newer && stores {
-                at.store(value, keep);
+            let stored = if newer && stores {
+                let stored = at.store(value, keep);
+                if !stored {
+                    at.remove_value();
+                }
+                stored
             } else {
                 at.refuse(value);
-            }
+                false
+            };
             at.shard.end_lease(key, now);
-            newer && stores
+            stored
         }))
+    }
+
+    fn versions<'a>(&'a self, tags: &'a [Key]) -> BackendFuture<'a, Versions> {
+        ready(self.tags.versions(tags))
+    }
+
+    fn invalidate_tags<'a>(&'a self, tags: &'a [Key]) -> BackendFuture<'a, ()> {
+        self.tags.invalidate(tags);
+        ready(())
+    }
+
+    fn bump_namespace(&self) -> BackendFuture<'_, ()> {
+        self.tags.bump();
+        ready(())
     }
 
     fn wait<'a>(&'a self, key: &'a Key, token: Token, patience: Duration) -> BackendFuture<'a, ()> {

@@ -33,7 +33,8 @@ impl Change<'_> {
     /// The pending value as if it were stored now, which it is unless a write is in progress.
     pub(super) fn answer_pending(&mut self) -> Option<Stored> {
         let state = self.shard.existing(self.key)?;
-        let slot = state.pending.as_ref()?.slot.stored_at(self.now);
+        let slot = &state.pending.as_ref()?.slot;
+        let slot = slot.stored_at(self.now, self.memory.tags.anew(&slot.since));
         if state.write_in_progress(self.now).is_none() {
             self.insert(slot.clone());
         }
@@ -62,7 +63,8 @@ impl Change<'_> {
             // Readers that find it here would find it also after the write beside it has been committed.
             self.remove_value();
         } else {
-            self.insert(slot.stored_at(self.now));
+            let since = self.memory.tags.anew(&slot.since);
+            self.insert(slot.stored_at(self.now, since));
         }
     }
 

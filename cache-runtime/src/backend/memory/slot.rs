@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::tags::Since;
 use crate::backend::stored::nanos;
 use crate::backend::{Life, SharedValue, Typed};
 use crate::clock::Moment;
@@ -19,13 +20,20 @@ pub(super) struct Slot {
     pub(super) weight: u32,
     /// Microseconds. Longer loads than an hour are told as one.
     load_time: u32,
+    pub(super) since: Since,
 }
 
 const NO_SOFT: u32 = u32::MAX;
 
 impl Slot {
-    pub(super) fn new(typed: Typed, keep: Duration, stored: Moment, weight: u32) -> Self {
-        let Typed { value, life } = typed;
+    pub(super) fn new(
+        typed: Typed,
+        keep: Duration,
+        stored: Moment,
+        weight: u32,
+        since: Since,
+    ) -> Self {
+        let Typed { value, life, .. } = typed;
         let past = keep.saturating_sub(life.ttl());
         Self {
             value,
@@ -37,6 +45,7 @@ impl Slot {
             }),
             weight,
             load_time: u32::try_from(life.load_time().as_micros()).unwrap_or(u32::MAX),
+            since,
         }
     }
 
@@ -55,9 +64,10 @@ impl Slot {
     }
 
     /// The same value, as it is when it is stored now.
-    pub(super) fn stored_at(&self, now: Moment) -> Self {
+    pub(super) fn stored_at(&self, now: Moment, since: Since) -> Self {
         Self {
             stored: now,
+            since,
             ..self.clone()
         }
     }
@@ -74,9 +84,6 @@ impl Slot {
             load_time: u64::from(self.load_time) * 1000,
             age: now.nanos_since(self.stored),
         };
-        Typed {
-            value: self.value,
-            life,
-        }
+        Typed::new(self.value, life)
     }
 }

@@ -9,9 +9,11 @@ use std::time::Duration;
 use redis::{Cmd, Pipeline, Value};
 
 use super::clock::ServerTime;
+use super::tags::{Verdict, judge, number};
 use super::{Redis, lease_millis, loads};
-use crate::backend::{Ask, HeldLease, Lease, LeaseMode, Stored};
+use crate::backend::{Ask, HeldLease, Lease, LeaseMode, Stored, TagVersion, Tags, Versions};
 use crate::error::BackendError;
+use crate::key::Key;
 
 /// How many keys are looked at by one command: the server answers nobody else meanwhile.
 const PART: usize = 256;
@@ -23,6 +25,8 @@ enum Seen {
     HitBesideLease(Lease),
     /// There is a state, which only the script understands.
     Unclear,
+    /// The lease was granted, and there is more to it: a value with tags of which nothing is known, or versions that are to be made anew.
+    UnclearBesideLease,
 }
 
 pub(super) async fn lease(
@@ -35,7 +39,7 @@ pub(super) async fn lease(
         seen.extend(look(redis, part, ttl).await?);
     }
     let beside = |(ask, seen): (&Ask, &Seen)| match seen {
-        Seen::HitBesideLease(_) => Some((ask.key.clone(), ask.token)),
+        Seen::HitBesideLease(_) | Seen::UnclearBesideLease => Some((ask.key.clone(), ask.token)),
         Seen::Answer(_) | Seen::Unclear => None,
     };
     let not_needed: Vec<HeldLease> = asks.iter().zip(&seen).filter_map(beside).collect();
@@ -46,12 +50,12 @@ pub(super) async fn lease(
     let unclear = asks
         .iter()
         .zip(&seen)
-        .filter(|(_, seen)| matches!(seen, Seen::Unclear))
-        .map(|(ask, _)| (&ask.key, ask.token, &ask.mode));
+        .filter(|(_, seen)| matches!(seen, Seen::Unclear | Seen::UnclearBesideLease))
+        .map(|(ask, _)| (&ask.key, ask.tags.as_slice(), ask.token, &ask.mode));
     let mut clear = loads::lease(redis, unclear, ttl).await?.into_iter();
     let answers = seen.into_iter().filter_map(|seen| match seen {
         Seen::Answer(lease) | Seen::HitBesideLease(lease) => Some(lease),
-        Seen::Unclear => clear.next(),
+        Seen::Unclear | Seen::UnclearBesideLease => clear.next(),
     });
     Ok(answers.collect())
 }
@@ -70,23 +74,36 @@ async fn look(redis: &Redis, asks: &[Ask], ttl: Duration) -> Result<Vec<Seen>, B
             .arg("NX");
         commands.add_command(grant);
     }
-    let mut values = Cmd::with_capacity(asks.len() + 1, 64 * asks.len());
+    let mut tags: Vec<&Key> = asks.iter().flat_map(|ask| ask.tags.as_slice()).collect();
+    tags.sort_unstable();
+    tags.dedup();
+    let count = asks.len() + tags.len() + 2;
+    let mut values = Cmd::with_capacity(count + 1, 64 * count);
     values.arg("MGET");
     for ask in asks {
         values.arg(redis.names.value(&ask.key));
     }
+    for tag in &tags {
+        values.arg(redis.names.tag(tag.as_bytes()));
+    }
+    values.arg(redis.names.clock()).arg(redis.names.floor());
     commands.add_command(values);
     let (mut replies, now) = redis.link.read_all(commands).await?;
-    let Some(Value::Array(values)) = replies.pop().filter(|values| is_of(values, asks.len()))
-    else {
+    let Some(Value::Array(mut values)) = replies.pop().filter(|values| is_of(values, count)) else {
         // A user who may not: the script finds its own token, and takes it for another's.
         let held = asks.iter().map(|ask| (&ask.key, ask.token));
         loads::release(redis, held).await?;
         return Ok(asks.iter().map(|_| Seen::Unclear).collect());
     };
+    let versions: Vec<_> = values.split_off(asks.len()).iter().map(number).collect();
+    let looked = Looked {
+        tags,
+        versions,
+        now,
+    };
     let seen = asks.iter().zip(replies).zip(values);
     Ok(seen
-        .map(|((ask, granted), value)| see(ask, &granted, value, now))
+        .map(|((ask, granted), value)| looked.see(ask, &granted, value))
         .collect())
 }
 
@@ -94,21 +111,69 @@ fn is_of(values: &Value, count: usize) -> bool {
     matches!(values, Value::Array(values) if values.len() == count)
 }
 
-fn see(ask: &Ask, granted: &Value, value: Value, now: ServerTime) -> Seen {
-    let found = match value {
-        Value::BulkString(bytes) => Some(Stored::Encoded(now.age(bytes))),
-        _ => None,
-    };
-    let found = found.filter(|found| match ask.mode {
-        LeaseMode::IfMissing => true,
-        LeaseMode::IfStill(mark) => found.mark() != mark,
-        LeaseMode::Refresh => false,
-    });
-    match (granted, found) {
-        (Value::Okay, Some(found)) => Seen::HitBesideLease(Lease::Hit(found)),
-        (Value::Okay, None) => Seen::Answer(Lease::Granted),
-        // There is a state: the value may be that of a pending write, which is never old. Or refused: there may be no memory, which the script
-        // says in its own words.
-        _ => Seen::Unclear,
+/// What was looked at beside the values.
+struct Looked<'a> {
+    /// In their order.
+    tags: Vec<&'a Key>,
+    /// Theirs, then the clock and the version of the namespace.
+    versions: Vec<Option<u64>>,
+    now: ServerTime,
+}
+
+impl Looked<'_> {
+    fn see(&self, ask: &Ask, granted: &Value, value: Value) -> Seen {
+        let is_granted = *granted == Value::Okay;
+        // There is a state: the value may be that of a pending write, which is never old. Or refused: there may be no memory, which the
+        // script says in its own words.
+        if !is_granted {
+            return Seen::Unclear;
+        }
+        let found = match value {
+            Value::BulkString(bytes) => Some(self.now.age(bytes)),
+            _ => None,
+        };
+        if let Some(found) = found {
+            match judge(&found.bytes, self.floor(), |tag| self.version(tag)) {
+                Verdict::Old => {}
+                Verdict::Unclear => return Seen::UnclearBesideLease,
+                Verdict::Good => {
+                    let found = Stored::Encoded(found);
+                    let is_passed_over = match ask.mode {
+                        LeaseMode::IfMissing => false,
+                        LeaseMode::IfStill(mark) => found.mark() == mark,
+                        LeaseMode::Refresh => true,
+                    };
+                    if !is_passed_over {
+                        return Seen::HitBesideLease(Lease::Hit(found));
+                    }
+                }
+            }
+        }
+        match self.versions_of(&ask.tags) {
+            Some(versions) => Seen::Answer(Lease::Granted(versions)),
+            // The script makes anew what is missing.
+            None => Seen::UnclearBesideLease,
+        }
+    }
+
+    fn floor(&self) -> Option<u64> {
+        self.versions.last().copied().flatten()
+    }
+
+    fn version(&self, tag: &[u8]) -> Option<Option<u64>> {
+        let at = self.tags.binary_search_by_key(&tag, |tag| tag.as_bytes());
+        at.ok().and_then(|at| self.versions.get(at).copied())
+    }
+
+    fn versions_of(&self, tags: &Tags) -> Option<Versions> {
+        let now = self.versions.get(self.tags.len()).copied().flatten()?;
+        let mut last = self.floor()?;
+        for tag in tags.as_slice() {
+            last = last.max(self.version(tag.as_bytes())??);
+        }
+        Some(Versions {
+            now: TagVersion::from_number(now),
+            last: TagVersion::from_number(last),
+        })
     }
 }

@@ -1,4 +1,4 @@
-//! Reads: a lone one is a plain `GET`, many at once are sent together.
+//! Reads: one is a `MGET` of the value and of what it depends on, many at once are sent together in one.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -9,13 +9,15 @@ use std::time::Duration;
 
 use redis::{Arg, Cmd, Pipeline, ServerError, Value};
 
-use super::clock::ServerTime;
+use super::judged::{Judged, Question, judged, look_again};
 use super::link::Link;
-use super::names::Name;
-use super::seats::{Callers, Replies, Seat};
+use super::names::Names;
+use super::seats::{Callers, Part, Replies, Seat};
+use super::tags::number;
 use super::{failure, unexpected};
-use crate::backend::{BackendFuture, Stored};
+use crate::backend::{BackendFuture, Encoded, Stored};
 use crate::error::{BackendError, BackendErrorKind};
+use crate::key::Key;
 
 /// So many reads at once go each by itself: that fills the connection well enough, and what is gathered costs a task.
 const APART: usize = 8;
@@ -56,81 +58,155 @@ pub(super) struct Gather {
 #[derive(Debug)]
 struct Together {
     command: Cmd,
+    /// The name of the namespace's version, which is asked for last.
+    floor: Box<[u8]>,
     callers: Callers,
     count: usize,
 }
 
-/// The value under the name.
-pub(super) fn get<'a>(link: &'a Arc<Link>, name: Name<'a>) -> BackendFuture<'a, Option<Stored>> {
+/// The value under the key, if it is good, by the tags that are known and by its own.
+pub(super) fn get<'a>(
+    link: &'a Arc<Link>,
+    names: &'a Names,
+    key: &'a Key,
+    tags: &'a [Key],
+) -> BackendFuture<'a, Option<Stored>> {
+    let question = Question { names, key, tags };
     let gather = &link.gather;
     let asking = Asking::begin(&gather.asking);
     // A box for either: what a gathered read keeps while it waits is a fraction of what a command of its own takes.
     if gather.asking.load(Ordering::Relaxed) <= APART || gather.refused.load(Ordering::Relaxed) {
-        Box::pin(get_apart(link, name, asking))
+        Box::pin(get_apart(link, question, asking))
     } else {
         Box::pin(GetTogether {
             link,
-            name,
-            seat: None,
+            question,
+            stage: Stage::New,
             _asking: asking,
         })
     }
 }
 
-/// The values under the names, in their order.
+/// The values under the keys, in their order.
 pub(super) async fn get_many(
     link: &Arc<Link>,
-    names: &[Name<'_>],
+    names: &Names,
+    keys: &[Key],
+    tags: &[Key],
 ) -> Result<Vec<Option<Stored>>, BackendError> {
-    let mut found = Vec::with_capacity(names.len());
-    let mut rest = names;
+    let mut found = Vec::with_capacity(keys.len());
+    let mut unclear = Vec::with_capacity(0);
+    let mut rest = keys;
     while !rest.is_empty() {
         let (part, later) = rest.split_at(link.gather.limit().min(rest.len()));
         rest = later;
-        let mut command = mget(part.len(), part.iter().map(Name::len).sum());
-        for &name in part {
+        let values = part.iter().map(|key| names.value(key));
+        let bytes: usize = values.clone().map(|name| name.len()).sum();
+        let mut command = mget(part.len() + tags.len() + 1, bytes);
+        for name in values {
             command.arg(name);
         }
-        let (replies, now) = read_all(link, &command).await?;
+        for tag in tags {
+            command.arg(names.tag(tag.as_bytes()));
+        }
+        command.arg(names.floor());
+        let (mut replies, now) = read_all(link, &command).await?;
+        let versions = replies.split_off(part.len());
+        let floor = versions.last().and_then(number);
         for reply in replies {
-            found.push(self::found(link, reply, now)?);
+            match judged(link, reply, tags, &versions, floor, now)? {
+                Judged::Found(value) => found.push(value),
+                Judged::Unclear(entry) => {
+                    unclear.push((found.len(), Some(entry)));
+                    found.push(None);
+                }
+            }
+        }
+    }
+    if !unclear.is_empty() {
+        let (places, mut entries): (Vec<_>, Vec<_>) = unclear.into_iter().unzip();
+        look_again(link, names, &mut entries).await?;
+        for (place, entry) in places.into_iter().zip(entries) {
+            found[place] = entry.map(Stored::Encoded);
         }
     }
     Ok(found)
 }
 
-async fn get_apart(link: &Arc<Link>, name: Name<'_>, _asking: Asking<'_>) -> Answer {
-    let mut command = Cmd::with_capacity(2, 3 + name.len());
-    command.arg("GET").arg(name);
-    let (reply, now) = link.read(&command).await?;
-    found(link, reply, now)
+async fn get_apart(link: &Arc<Link>, question: Question<'_>, _asking: Asking<'_>) -> Answer {
+    let floor = question.names.floor();
+    let mut command = mget(question.count() + 1, question.len() + floor.len());
+    question.ask(&mut command);
+    command.arg(floor);
+    // Where there is no `MGET` it is read one by one; that is rare, and every read would be as large.
+    let (mut replies, now) = match link.gather.refused.load(Ordering::Relaxed) {
+        true => Box::pin(read_all(link, &command)).await?,
+        false => match link.read(&command).await? {
+            (Value::Array(values), now) if values.len() == question.count() + 1 => (values, now),
+            _ => Box::pin(read_all(link, &command)).await?,
+        },
+    };
+    let floor = replies.pop().as_ref().and_then(number);
+    let value = std::mem::replace(&mut replies[0], Value::Nil);
+    match judged(link, value, question.tags, &replies[1..], floor, now)? {
+        Judged::Found(found) => Ok(found),
+        Judged::Unclear(entry) => Box::pin(second(link, question.names, entry)).await,
+    }
+}
+
+/// The entry, judged by all of its tags.
+async fn second(link: &Arc<Link>, names: &Names, entry: Encoded) -> Answer {
+    let mut entries = [Some(entry)];
+    look_again(link, names, &mut entries).await?;
+    let [entry] = entries;
+    Ok(entry.map(Stored::Encoded))
 }
 
 /// A read that joins others when it is first polled.
 struct GetTogether<'a> {
     link: &'a Arc<Link>,
-    name: Name<'a>,
-    seat: Option<Seat>,
+    question: Question<'a>,
+    stage: Stage<'a>,
     _asking: Asking<'a>,
+}
+
+enum Stage<'a> {
+    New,
+    Seated(Seat),
+    /// The value has tags that were not known.
+    Again(BackendFuture<'a, Option<Stored>>),
 }
 
 impl Future for GetTogether<'_> {
     type Output = Answer;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Answer> {
-        let link = self.link;
-        let Some(seat) = &self.seat else {
-            self.seat = Some(join(link, self.name, cx.waker()));
-            return Poll::Pending;
-        };
-        let (reply, now) = ready!(seat.poll(cx))?;
-        Poll::Ready(found(link, reply, now))
+        let (link, question) = (self.link, self.question);
+        if let Stage::Seated(seat) = &self.stage {
+            let Part { own, floor, now } = ready!(seat.poll(cx))?;
+            let mut own = own.into_iter();
+            let value = own.next().unwrap_or(Value::Nil);
+            match judged(link, value, question.tags, own.as_slice(), floor, now)? {
+                Judged::Found(found) => return Poll::Ready(Ok(found)),
+                Judged::Unclear(entry) => {
+                    let again = second(link, question.names, entry);
+                    self.stage = Stage::Again(Box::pin(again));
+                }
+            }
+        }
+        match &mut self.stage {
+            Stage::Again(again) => again.as_mut().poll(cx),
+            stage => {
+                *stage = Stage::Seated(join(link, question, cx.waker()));
+                Poll::Pending
+            }
+        }
     }
 }
 
 /// Joins those who are sent next, and sees to it that they are.
-fn join(link: &Arc<Link>, name: Name<'_>, waker: &Waker) -> Seat {
-    let (seat, turn) = link.gather.join(name, waker);
+fn join(link: &Arc<Link>, question: Question<'_>, waker: &Waker) -> Seat {
+    let (seat, turn) = link.gather.join(question, waker);
     match turn {
         Turn::First => {
             link.runtime().spawn(send_next(Unsent(Some(link.clone()))));
@@ -157,13 +233,14 @@ impl Gather {
         self.next.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn join(&self, name: Name<'_>, waker: &Waker) -> (Seat, Turn) {
+    fn join(&self, question: Question<'_>, waker: &Waker) -> (Seat, Turn) {
         let limit = self.limit();
         let mut next = self.next();
-        let together = next.get_or_insert_with(|| Together::expecting(USUAL, name.len()));
-        together.command.arg(name);
+        let together =
+            next.get_or_insert_with(|| Together::expecting(USUAL, question, question.names));
+        question.ask(&mut together.command);
         together.count += 1;
-        let seat = together.callers.join(waker);
+        let seat = together.callers.join(waker, question.count());
         let turn = match together.count {
             1 => Turn::First,
             count if count >= limit => next.take().map_or(Turn::Between, Turn::Last),
@@ -199,9 +276,10 @@ impl Gather {
 }
 
 impl Together {
-    fn expecting(count: usize, length: usize) -> Self {
+    fn expecting(count: usize, question: Question<'_>, names: &Names) -> Self {
         Self {
-            command: mget(count, count * length),
+            command: mget(count * question.count() + 1, count * question.len()),
+            floor: names.floor().to_bytes(),
             callers: Callers::expecting(count),
             count: 0,
         }
@@ -251,8 +329,12 @@ async fn send_next(mut unsent: Unsent) {
 
 async fn send(link: Arc<Link>, together: Together) {
     let Together {
-        command, callers, ..
+        mut command,
+        floor,
+        callers,
+        ..
     } = together;
+    command.arg(&floor[..]);
     if let Some(replies) = while_wanted(read_all(&link, &command), || callers.are_gone()).await {
         callers.answer(replies);
     }
@@ -275,7 +357,7 @@ pub(super) async fn while_wanted<F: Future>(
 }
 
 /// Runs an `MGET`, or where the user may not, a `GET` for each of its keys.
-async fn read_all(link: &Arc<Link>, command: &Cmd) -> Replies {
+pub(super) async fn read_all(link: &Arc<Link>, command: &Cmd) -> Replies {
     let gather = &link.gather;
     if !gather.refused.load(Ordering::Relaxed) {
         let (reply, now) = link.read(command).await?;
@@ -309,17 +391,7 @@ fn is_refused(error: &ServerError) -> bool {
             .is_some_and(|details| details.starts_with("unknown command"))
 }
 
-fn found(link: &Arc<Link>, reply: Value, now: ServerTime) -> Answer {
-    match reply {
-        Value::BulkString(bytes) => Ok(Some(Stored::Encoded(now.age(bytes)))),
-        Value::Nil => Ok(None),
-        // Another type under our key is no value of ours: a miss, and the next fill overwrites it.
-        Value::ServerError(error) if error.code() == "WRONGTYPE" => Ok(None),
-        other => link.accept(other).and_then(|_| Err(unexpected())),
-    }
-}
-
-fn mget(keys: usize, bytes: usize) -> Cmd {
+pub(super) fn mget(keys: usize, bytes: usize) -> Cmd {
     let mut command = Cmd::with_capacity(keys + 1, bytes + 4);
     command.arg("MGET");
     command

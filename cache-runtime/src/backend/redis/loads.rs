@@ -6,8 +6,9 @@ use redis::Value;
 
 use super::clock::ServerTime;
 use super::scripts::{self, Call, Script};
-use super::{Redis, around_stamp, encoded, lease_millis, millis, unexpected};
-use crate::backend::{Fill, Lease, LeaseMode, Stored, Token};
+use super::tags::{block, version};
+use super::{Redis, encoded, in_parts, lease_millis, millis, unexpected};
+use crate::backend::{Fill, Lease, LeaseMode, Stored, Token, Versions};
 use crate::error::BackendError;
 use crate::key::Key;
 
@@ -19,14 +20,15 @@ type Said = Vec<(Result<Value, BackendError>, ServerTime)>;
 
 pub(super) async fn lease<'a>(
     redis: &Redis,
-    asks: impl Iterator<Item = (&'a Key, Token, &'a LeaseMode)> + Clone,
+    asks: impl Iterator<Item = (&'a Key, &'a [Key], Token, &'a LeaseMode)> + Clone,
     ttl: Duration,
 ) -> Result<Vec<Lease>, BackendError> {
-    let tokens = texts(asks.clone().map(|(_, token, _)| token));
+    let tokens = texts(asks.clone().map(|(_, _, token, _)| token));
+    let blocks: Vec<_> = asks.clone().map(|(_, tags, ..)| block(tags)).collect();
     let args: Vec<_> = asks
         .clone()
-        .zip(&tokens)
-        .flat_map(|((_, _, mode), token)| [token.as_bytes(), passed_over(mode)])
+        .zip(tokens.iter().zip(&blocks))
+        .flat_map(|((.., mode), (token, tags))| [token.as_bytes(), passed_over(mode), tags])
         .collect();
     let keys = asks.map(|(key, ..)| key);
     let ttl = lease_millis(ttl);
@@ -71,10 +73,11 @@ pub(super) async fn fill<'a>(
 ) -> Result<Vec<bool>, BackendError> {
     let tokens = texts(fills.clone().map(|(_, token, ..)| token));
     let keeps: Vec<_> = fills.clone().map(|(.., keep)| millis(keep)).collect();
-    let mut args = Vec::with_capacity(tokens.len() * 4);
+    let mut args = Vec::with_capacity(tokens.len() * 6);
     for (((_, _, value, _), token), keep) in fills.clone().zip(&tokens).zip(&keeps) {
-        let [first, rest] = around_stamp(encoded(value)?);
-        args.extend([token.as_bytes(), first, rest, keep.as_bytes()]);
+        let [first, middle, since, rest] = in_parts(encoded(value)?);
+        let (token, keep) = (token.as_bytes(), keep.as_bytes());
+        args.extend([token, first, middle, since, rest, keep]);
     }
     let keys = fills.map(|(key, ..)| key);
     let said = run(redis, &scripts::FILL, keys, &[], &args).await?;
@@ -156,7 +159,6 @@ fn yes(answer: &Value) -> Result<bool, BackendError> {
 
 fn leased(answer: Value, now: ServerTime) -> Result<Lease, BackendError> {
     match answer {
-        Value::Int(_) => Ok(Lease::Granted),
         Value::BulkString(bytes) => Ok(Lease::Hit(Stored::Encoded(now.age(bytes)))),
         Value::Array(parts) => taken(&parts).ok_or_else(unexpected),
         _ => Err(unexpected()),
@@ -164,13 +166,22 @@ fn leased(answer: Value, now: ServerTime) -> Result<Lease, BackendError> {
 }
 
 fn taken(parts: &[Value]) -> Option<Lease> {
-    let [Value::Int(why), Value::BulkString(token)] = parts else {
-        return None;
+    let versions = |now: &Value, last: &Value| {
+        Some(Versions {
+            now: version(now)?,
+            last: version(last)?,
+        })
     };
-    let token = Token::parse(std::str::from_utf8(token).ok()?)?;
-    match why {
-        1 => Some(Lease::Busy(token)),
-        2 => Some(Lease::Bypass(token)),
+    match parts {
+        [Value::Int(0), now, last] => Some(Lease::Granted(versions(now, last)?)),
+        [Value::Int(why), Value::BulkString(token), now, last] => {
+            let token = Token::parse(std::str::from_utf8(token).ok()?)?;
+            match why {
+                1 => Some(Lease::Busy(token, versions(now, last)?)),
+                2 => Some(Lease::Bypass(token, versions(now, last)?)),
+                _ => None,
+            }
+        }
         _ => None,
     }
 }

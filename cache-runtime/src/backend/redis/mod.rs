@@ -6,6 +6,7 @@ mod clock;
 mod cold;
 mod failure;
 mod gather;
+mod judged;
 mod link;
 mod loads;
 mod log;
@@ -14,6 +15,7 @@ mod reply;
 mod scripts;
 mod seats;
 mod sweep;
+mod tags;
 #[cfg(feature = "tls")]
 mod tls;
 mod url;
@@ -35,8 +37,10 @@ use self::scripts::{Call, Script};
 use self::url::Target;
 use super::log::WriteLog;
 use super::{
-    Ask, Backend, BackendFuture, Fill, Format, HeldLease, Lease, LeaseMode, Stored, Token, WriteEnd,
+    Ask, Backend, BackendFuture, Fill, Format, HeldLease, Lease, LeaseMode, Stored, TagVersion,
+    Token, Versions, WriteEnd,
 };
+use crate::entry::header::{self, SINCE};
 use crate::error::{BackendError, BackendErrorKind, ConfigError};
 use crate::key::Key;
 
@@ -54,8 +58,8 @@ const LONGEST_TTL: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 /// Keeps entries in a Redis server, version 6 or newer, that any number of processes share.
 ///
-/// A hit is one plain `GET`; reads that come while others are on their way are sent together as one `MGET`, without waiting for more of
-/// them. All commands go over one connection; when it is lost, operations fail at once with
+/// A hit is one `MGET` of the value, the versions of its tags as far as they are known, and the version of the namespace; reads that come while others are
+/// on their way are sent together in one, without waiting for more of them. All commands go over one connection; when it is lost, operations fail at once with
 /// [`BackendErrorKind::Unavailable`] while it is made again in the background, first at once, then every 10 to 200 ms.
 /// Operations have no time limit of their own but that of their caller.
 ///
@@ -63,8 +67,8 @@ const LONGEST_TTL: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 /// connection, for good.
 ///
 /// A user of an access control list needs the commands `HELLO`, `SELECT`, `PING`, `GET`, `MGET`, `SET`, `UNLINK`, `HGETALL`, `HSET`, `HDEL`, `PTTL`,
-/// `PEXPIRE`, `TIME`, `EVAL`, `EVALSHA`, `SCAN`, `SUBSCRIBE`, `UNSUBSCRIBE` and `PUBLISH`, and keys and channels `{<namespace>:*`. Without the channels it works, but
-/// waits for loads of other processes by polling; without `MGET` it reads values one by one.
+/// `PEXPIRE`, `EXISTS`, `TIME`, `EVAL`, `EVALSHA`, `SCAN`, `SUBSCRIBE`, `UNSUBSCRIBE` and `PUBLISH`, keys `{<namespace>:*` and `{<namespace>/tags}*`, and channels
+/// `{<namespace>:*`. Without the channels it works, but waits for loads of other processes by polling; without `MGET` it reads values one by one.
 ///
 /// For [writes that are logged](WriteLog) the user also needs `GETSET`, `HGET`, `HMGET`, `HEXISTS`, `HINCRBY`, `PERSIST`, `XADD`, `XDEL`, `XLEN`, `XRANGE`, `XINFO`,
 /// `ZADD`, `ZREM`, `ZCARD`, `ZCOUNT`, `ZRANGEBYSCORE`, `ZREVRANGEBYSCORE` and `ZREMRANGEBYSCORE`, and keys `{<namespace>/log}*`. With `INFO` and `CONFIG|GET` the cache tells
@@ -143,25 +147,35 @@ impl Backend for Redis {
     }
 
     fn get<'a>(&'a self, key: &'a Key) -> BackendFuture<'a, Option<Stored>> {
-        gather::get(&self.link, self.names.value(key))
+        gather::get(&self.link, &self.names, key, &[])
     }
 
-    fn get_many<'a>(&'a self, keys: &'a [Key]) -> BackendFuture<'a, Vec<Option<Stored>>> {
-        Box::pin(async move {
-            let names: Vec<_> = keys.iter().map(|key| self.names.value(key)).collect();
-            gather::get_many(&self.link, &names).await
-        })
+    fn get_tagged<'a>(
+        &'a self,
+        key: &'a Key,
+        tags: &'a [Key],
+    ) -> BackendFuture<'a, Option<Stored>> {
+        gather::get(&self.link, &self.names, key, tags)
+    }
+
+    fn get_many<'a>(
+        &'a self,
+        keys: &'a [Key],
+        tags: &'a [Key],
+    ) -> BackendFuture<'a, Vec<Option<Stored>>> {
+        Box::pin(gather::get_many(&self.link, &self.names, keys, tags))
     }
 
     fn lease<'a>(
         &'a self,
         key: &'a Key,
+        tags: &'a [Key],
         token: Token,
         ttl: Duration,
         mode: LeaseMode,
     ) -> BackendFuture<'a, Lease> {
         Box::pin(async move {
-            let asks = iter::once((key, token, &mode));
+            let asks = iter::once((key, tags, token, &mode));
             only(loads::lease(self, asks, ttl).await?)
         })
     }
@@ -224,9 +238,10 @@ impl Backend for Redis {
 
     fn put<'a>(&'a self, key: &'a Key, value: Stored, keep: Duration) -> BackendFuture<'a, bool> {
         Box::pin(async move {
-            let [first, rest] = around_stamp(encoded(&value)?);
-            self.ask(&scripts::PUT, key, &[first, rest, millis(keep).as_bytes()])
-                .await
+            let [first, middle, since, rest] = in_parts(encoded(&value)?);
+            let keep = millis(keep);
+            let args = [first, middle, since, rest, keep.as_bytes()];
+            self.ask(&scripts::PUT, key, &args).await
         })
     }
 
@@ -235,20 +250,16 @@ impl Backend for Redis {
         key: &'a Key,
         token: Token,
         ttl: Duration,
-    ) -> BackendFuture<'a, ()> {
+    ) -> BackendFuture<'a, TagVersion> {
         Box::pin(async move {
             let args = [
                 token.to_string(),
                 lease_millis(ttl),
                 Token::fresh().to_string(),
             ];
-            self.run(
-                &scripts::BEGIN_WRITE,
-                key,
-                &args.each_ref().map(String::as_bytes),
-            )
-            .await
-            .map(drop)
+            let args = args.each_ref().map(String::as_bytes);
+            let answer = self.run(&scripts::BEGIN_WRITE, key, &args).await?;
+            tags::version(&answer).ok_or_else(unexpected)
         })
     }
 
@@ -286,12 +297,14 @@ impl Backend for Redis {
                     .await?
                 }
                 Some((stored, keep)) => {
-                    let [first, rest] = around_stamp(encoded(stored)?);
+                    let [first, middle, since, rest] = in_parts(encoded(stored)?);
                     let keep = millis(*keep);
                     let args = [
                         token.as_bytes(),
                         generation.as_bytes(),
                         first,
+                        middle,
+                        since,
                         rest,
                         keep.as_bytes(),
                     ];
@@ -314,16 +327,28 @@ impl Backend for Redis {
         keep: Duration,
     ) -> BackendFuture<'a, bool> {
         Box::pin(async move {
-            let [first, rest] = around_stamp(encoded(&value)?);
+            let [first, middle, since, rest] = in_parts(encoded(&value)?);
             let args = [
                 format!("{version:020}"),
                 millis(keep),
                 millis(keep.saturating_add(FENCE_KEPT)),
             ];
             let [version, keep, kept] = args.each_ref().map(String::as_bytes);
-            let args = [version, first, rest, keep, kept];
+            let args = [version, first, middle, since, rest, keep, kept];
             self.ask(&scripts::PUT_IF_NEWER, key, &args).await
         })
+    }
+
+    fn versions<'a>(&'a self, tags: &'a [Key]) -> BackendFuture<'a, Versions> {
+        Box::pin(tags::versions(&self.link, &self.names, tags))
+    }
+
+    fn invalidate_tags<'a>(&'a self, tags: &'a [Key]) -> BackendFuture<'a, ()> {
+        Box::pin(tags::invalidate(&self.link, &self.names, tags))
+    }
+
+    fn bump_namespace(&self) -> BackendFuture<'_, ()> {
+        Box::pin(tags::bump(&self.link, &self.names))
     }
 
     fn wait<'a>(&'a self, key: &'a Key, token: Token, patience: Duration) -> BackendFuture<'a, ()> {
@@ -364,12 +389,20 @@ fn encoded(value: &Stored) -> Result<&[u8], BackendError> {
     }
 }
 
-/// The entry before and after the 8 bytes that the server overwrites with its time. One too short to have them is stored as it is.
-fn around_stamp(entry: &[u8]) -> [&[u8]; 2] {
+/// The entry in four parts: before and after the 8 bytes that the server overwrites with its time, the tag version, which it overwrites if that is
+/// zero, and the rest. One too short for a stamp is stored as it is, and what is no entry has no tag version.
+fn in_parts(entry: &[u8]) -> [&[u8]; 4] {
     if entry.len() < 16 {
-        [b"", entry]
+        [b"", entry, b"", b""]
+    } else if header::is_entry(entry) {
+        [
+            &entry[..8],
+            &entry[16..SINCE.start],
+            &entry[SINCE],
+            &entry[SINCE.end..],
+        ]
     } else {
-        [&entry[..8], &entry[16..]]
+        [&entry[..8], &entry[16..], b"", b""]
     }
 }
 

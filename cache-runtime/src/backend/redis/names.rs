@@ -13,15 +13,18 @@ use crate::key::{Key, KeyWriter};
 /// | channel that tells of a lease's end | `{<namespace>:<key>}/w` |
 /// | the log of pending writes | `{<namespace>/log}` with what follows |
 /// | the bus | `{<namespace>/bus}` with what follows |
+/// | versions of tags | `{<namespace>/tags}:<tag>`, the namespace's own `{<namespace>/tags}/f`, the clock `{<namespace>/tags}/c` |
 ///
 /// The braces are the hash tag of Redis Cluster: all of one entry lives on one node. The namespace is escaped as a part of a key
-/// is, so it holds no `:` and two namespaces never share a name. What log and bus add to their own tags is told in `lua/log/log.lua` and
+/// is, so it holds no `:` and two namespaces never share a name. What log and bus add to their own hash tags is told in `lua/log/log.lua` and
 /// `lua/bus/bus.lua`; nothing that matches the pattern of the namespace's entries is theirs, so to clear the namespace leaves them alone.
 #[derive(Debug)]
 pub(super) struct Names {
     prefix: Box<str>,
     log: Box<str>,
     bus: Box<str>,
+    /// With a `:` at the end, which is not part of what the scripts call by it.
+    tags: Box<str>,
 }
 
 impl Names {
@@ -33,6 +36,7 @@ impl Names {
             prefix: format!("{{{namespace}:").into(),
             log: format!("{{{namespace}/log}}").into(),
             bus: format!("{{{namespace}/bus}}").into(),
+            tags: format!("{{{namespace}/tags}}:").into(),
         }
     }
 
@@ -44,6 +48,37 @@ impl Names {
     /// What the names of the bus's keys begin with, and what its stream is called.
     pub(super) fn bus(&self) -> &str {
         &self.bus
+    }
+
+    /// What the names of the tags' keys begin with.
+    pub(super) fn tags(&self) -> &str {
+        self.tags.strip_suffix(':').unwrap_or_default()
+    }
+
+    /// The version of a tag.
+    pub(super) fn tag<'a>(&'a self, tag: &'a [u8]) -> Name<'a> {
+        Name {
+            prefix: self.tags.as_bytes(),
+            key: tag,
+            suffix: b"",
+        }
+    }
+
+    /// The version of the namespace.
+    pub(super) fn floor(&self) -> Name<'_> {
+        Name {
+            prefix: self.tags().as_bytes(),
+            key: b"/f",
+            suffix: b"",
+        }
+    }
+
+    /// The clock of the tags.
+    pub(super) fn clock(&self) -> Name<'_> {
+        Name {
+            key: b"/c",
+            ..self.floor()
+        }
     }
 
     /// The stream of a partition's writes.
@@ -164,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn log_and_bus_are_no_entries_of_any_namespace() {
+    fn log_bus_and_tags_are_no_entries_of_any_namespace() {
         let log = Names::new("shop");
         assert_eq!(log.bus(), "{shop/bus}");
         assert_eq!(
@@ -173,6 +208,12 @@ mod tests {
         );
         let entry = text(Names::new("shop/log").value(&Key::from("k")));
         assert!(!entry.starts_with(log.log()), "{entry}");
+        let tags = Names::new("shop");
+        assert_eq!(text(tags.tag(b"org:7")), "{shop/tags}:org:7");
+        assert_eq!(text(tags.floor()), "{shop/tags}/f");
+        assert_eq!(text(tags.clock()), "{shop/tags}/c");
+        let entry = text(Names::new("shop/tags").value(&Key::from("k")));
+        assert!(!entry.starts_with(tags.tags()), "{entry}");
     }
 
     #[test]

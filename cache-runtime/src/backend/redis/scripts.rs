@@ -93,7 +93,7 @@ impl<'a, N> Call<'a, N> {
 macro_rules! scripts {
     ($($name:ident = $($file:literal),+;)*) => {$(
         pub(super) static $name: Lazy<Script> = Lazy::new(|| {
-            Script::new(concat!(include_str!("lua/state.lua"), $(include_str!(concat!("lua/", $file))),+))
+            Script::new(concat!(include_str!("lua/state.lua"), include_str!("lua/tags.lua"), $(include_str!(concat!("lua/", $file))),+))
         });
     )*};
 }
@@ -110,6 +110,9 @@ scripts! {
     END_WRITE = "end_write.lua";
     PUT_IF_NEWER = "put_if_newer.lua";
     WAIT = "wait.lua";
+    VERSIONS = "versions.lua";
+    INVALIDATE_TAGS = "invalidate_tags.lua";
+    BUMP_NAMESPACE = "bump_namespace.lua";
 
     APPEND = "log/log.lua", "log/add.lua", "log/append.lua";
     ADOPT = "log/log.lua", "log/add.lua", "log/adopt.lua";

@@ -1,15 +1,27 @@
 //! Those who wait for the answers of one command.
 
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use redis::Value;
+use smallvec::SmallVec;
 
 use super::clock::ServerTime;
+use super::tags;
 use crate::error::BackendError;
 
 /// What the server answered to a command, part by part, and when.
 pub(super) type Replies = Result<(Vec<Value>, ServerTime), BackendError>;
+
+/// One caller's part of it.
+pub(super) struct Part {
+    /// The answers to what the caller asked.
+    pub(super) own: SmallVec<[Value; 3]>,
+    /// The version of the namespace, which is asked for once for all callers.
+    pub(super) floor: Option<u64>,
+    pub(super) now: ServerTime,
+}
 
 /// The seats of a command's callers. One allocation serves them all, where a channel for each would be as many.
 #[derive(Debug)]
@@ -17,9 +29,15 @@ struct Seats(Mutex<Row>);
 
 #[derive(Debug)]
 enum Row {
-    /// Who waits, in the order of the command's keys. The second is how many of them are still there.
-    Waiting(Vec<Option<Waker>>, usize),
-    Answered(Vec<Value>, ServerTime),
+    Waiting {
+        /// In the order of the command's keys.
+        wakers: Vec<Option<Waker>>,
+        /// How many of them are still there.
+        present: usize,
+        /// How many answers they wait for.
+        asked: usize,
+    },
+    Answered(Vec<Value>, Option<u64>, ServerTime),
     Failed(BackendError),
 }
 
@@ -35,35 +53,49 @@ pub(super) struct Callers(Arc<Seats>);
 
 impl Callers {
     pub(super) fn expecting(count: usize) -> Self {
-        let row = Row::Waiting(Vec::with_capacity(count), 0);
+        let row = Row::Waiting {
+            wakers: Vec::with_capacity(count),
+            present: 0,
+            asked: 0,
+        };
         Self(Arc::new(Seats(Mutex::new(row))))
     }
 
-    /// One more, who waits for the next of the answers.
-    pub(super) fn join(&self, waker: &Waker) -> Seat {
-        let mut number = 0;
-        if let Row::Waiting(wakers, present) = &mut *self.0.row() {
-            number = wakers.len();
+    /// One more, who waits for so many of the answers.
+    pub(super) fn join(&self, waker: &Waker, answers: usize) -> Seat {
+        let (mut number, mut first) = (0, 0);
+        if let Row::Waiting {
+            wakers,
+            present,
+            asked,
+        } = &mut *self.0.row()
+        {
+            (number, first) = (wakers.len(), *asked);
             wakers.push(Some(waker.clone()));
             *present += 1;
+            *asked += answers;
         }
         Seat {
             seats: Arc::clone(&self.0),
             number,
+            answers: first..first + answers,
         }
     }
 
     pub(super) fn are_gone(&self) -> bool {
-        matches!(*self.0.row(), Row::Waiting(_, 0))
+        matches!(*self.0.row(), Row::Waiting { present: 0, .. })
     }
 
     pub(super) fn answer(&self, replies: Replies) {
         let row = match replies {
-            Ok((values, now)) => Row::Answered(values, now),
+            Ok((values, now)) => {
+                let floor = values.last().and_then(tags::number);
+                Row::Answered(values, floor, now)
+            }
             Err(error) => Row::Failed(error),
         };
         let before = std::mem::replace(&mut *self.0.row(), row);
-        if let Row::Waiting(wakers, _) = before {
+        if let Row::Waiting { wakers, .. } = before {
             wakers.into_iter().flatten().for_each(Waker::wake);
         }
     }
@@ -71,7 +103,7 @@ impl Callers {
 
 impl Drop for Callers {
     fn drop(&mut self) {
-        if matches!(*self.0.row(), Row::Waiting(..)) {
+        if matches!(*self.0.row(), Row::Waiting { .. }) {
             self.answer(Err(super::gather::ended()));
         }
     }
@@ -82,17 +114,15 @@ impl Drop for Callers {
 pub(super) struct Seat {
     seats: Arc<Seats>,
     number: usize,
+    answers: Range<usize>,
 }
 
 impl Seat {
-    /// The caller's answer. It is there once.
-    pub(super) fn poll(
-        &self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<(Value, ServerTime), BackendError>> {
+    /// The caller's answers. They are there once.
+    pub(super) fn poll(&self, cx: &mut Context<'_>) -> Poll<Result<Part, BackendError>> {
         let mut row = self.seats.row();
         match &mut *row {
-            Row::Waiting(wakers, _) => {
+            Row::Waiting { wakers, .. } => {
                 let place = wakers.get_mut(self.number);
                 let old = place.and_then(|waker| waker.replace(cx.waker().clone()));
                 // Outside of the lock, as in `drop`.
@@ -100,14 +130,18 @@ impl Seat {
                 drop(old);
                 Poll::Pending
             }
-            Row::Answered(values, now) => {
-                let value = values.get_mut(self.number);
-                let value = value.map(|value| std::mem::replace(value, Value::Nil));
-                Poll::Ready(
-                    value
-                        .map(|value| (value, *now))
-                        .ok_or_else(super::unexpected),
-                )
+            Row::Answered(values, floor, now) => {
+                let Some(own) = values.get_mut(self.answers.clone()) else {
+                    return Poll::Ready(Err(super::unexpected()));
+                };
+                let own = own
+                    .iter_mut()
+                    .map(|value| std::mem::replace(value, Value::Nil));
+                Poll::Ready(Ok(Part {
+                    own: own.collect(),
+                    floor: *floor,
+                    now: *now,
+                }))
             }
             Row::Failed(error) => Poll::Ready(Err(error.clone())),
         }
@@ -117,7 +151,10 @@ impl Seat {
 impl Drop for Seat {
     fn drop(&mut self) {
         let mut row = self.seats.row();
-        if let Row::Waiting(wakers, present) = &mut *row {
+        if let Row::Waiting {
+            wakers, present, ..
+        } = &mut *row
+        {
             *present -= 1;
             let waker = wakers.get_mut(self.number).and_then(Option::take);
             // Outside of the lock: the last reference to a task may be its waker, and the task may hold anything.

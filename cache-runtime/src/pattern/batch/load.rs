@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::leases::Leases;
 use super::misses::Misses;
 use super::{Answers, Collection, Form, Missing};
-use crate::backend::{Fill, HeldLease, LeaseMode, Token};
+use crate::backend::{Fill, HeldLease, LeaseMode, Token, Versions};
 use crate::cache::{self, Cache};
 use crate::key::Key;
 use crate::observe::Count;
@@ -15,23 +15,33 @@ use crate::pattern::entries::{self, CacheValue};
 use crate::pattern::loading::LoadSeat;
 use crate::race;
 use crate::shape::{Outcome, Shape};
-use crate::stampede::flight::Landing;
+use crate::stampede::flight::{Landing, Standing};
 use crate::stampede::stale;
 
 /// What a call holds of an element that it loads.
 pub(super) enum Held {
     /// The lease, so that it may store, and the flight that others of this process join.
-    Lease(Token, LoadSeat),
-    /// A flight without the right to store.
-    Seat(LoadSeat),
+    Lease(Token, LoadSeat, Versions),
+    /// A flight without the right to store; what the backend said of the tags, if the flight is named after its answer.
+    Seat(LoadSeat, Option<Versions>),
     Nothing,
 }
 
 impl Held {
     fn into_seat(self) -> Option<LoadSeat> {
         match self {
-            Self::Lease(_, seat) | Self::Seat(seat) => Some(seat),
+            Self::Lease(_, seat, _) | Self::Seat(seat, _) => Some(seat),
             Self::Nothing => None,
+        }
+    }
+
+    /// Who may have what was found, where it is not stored.
+    fn standing(&self, has_unknown_tags: bool) -> Standing {
+        match self {
+            Self::Lease(_, _, versions) | Self::Seat(_, Some(versions)) if !has_unknown_tags => {
+                Standing::Since(versions.now)
+            }
+            _ => Standing::Unknown,
         }
     }
 }
@@ -142,17 +152,29 @@ async fn store<K, F, S>(
 {
     let mut stores = Stores::new(leases);
     for ((missing, held), value) in load.iter().zip(&values) {
-        if let Held::Lease(token, _) = held {
-            let entry = entry(misses, missing, *token, value.as_ref(), load_time);
+        if let Held::Lease(token, _, versions) = held {
+            let entry = entry(
+                misses,
+                missing,
+                *token,
+                *versions,
+                (value.as_ref(), load_time),
+            );
             stores.add(&missing.key, *token, entry, missing.mode);
         }
     }
-    stores.carry_out(misses).await;
+    let stored = stores.carry_out(misses).await;
+    let has_tags_of_result = misses.spec.has_tags_of_result();
     for ((missing, held), value) in load.into_iter().zip(values) {
+        let standing = match held {
+            Held::Lease(token, ..) if stored.contains(&token) => Standing::Stored,
+            // What there is none of has no tags.
+            ref held => held.standing(has_tags_of_result && value.is_some()),
+        };
         if let Some(seat) = held.into_seat() {
             seat.land_for_others(|| match &value {
-                Some(value) => Landing::Value(misses.element.keep(value.clone())),
-                None => Landing::Absent,
+                Some(value) => Landing::Value(misses.element.keep(value.clone()), standing),
+                None => Landing::Absent(standing),
             });
         }
         answers[missing.at] = Some(value);
@@ -164,8 +186,8 @@ fn entry<K, F, S>(
     misses: &Misses<'_, K, F, S>,
     missing: &Missing<S>,
     token: Token,
-    value: Option<&S::Value>,
-    load_time: Duration,
+    versions: Versions,
+    (value, load_time): (Option<&S::Value>, Duration),
 ) -> Option<Fill>
 where
     K: Clone,
@@ -176,7 +198,9 @@ where
 {
     let (inner, function) = (misses.inner(), misses.function());
     let (life, keep) = stale::life_of(misses.spec, inner, misses.element, value, load_time)?;
-    let value = entries::write(misses.element, inner, function, value, life)?;
+    let known = misses.known(missing.at);
+    let basis = known.basis(misses.element, value, Some(versions.now));
+    let value = entries::write(misses.element, inner, function, value, life, basis)?;
     Some(Fill {
         key: missing.key.clone(),
         token,
@@ -216,7 +240,8 @@ impl Stores {
         }
     }
 
-    async fn carry_out<K, F, S>(mut self, misses: &Misses<'_, K, F, S>)
+    /// Does it, and tells the leases under which something was stored.
+    async fn carry_out<K, F, S>(mut self, misses: &Misses<'_, K, F, S>) -> HashSet<Token>
     where
         K: Clone,
         F: Form,
@@ -229,22 +254,27 @@ impl Stores {
         if !self.outdated.is_empty() {
             inner.guarded.invalidate(&self.outdated).await;
         }
+        let mut under = HashSet::new();
         if !self.fills.is_empty() {
+            let tokens: Vec<Token> = self.fills.iter().map(|fill| fill.token).collect();
             match inner.guarded.fill_many(self.fills).await {
                 Ok(stored) => {
-                    let lost = stored.iter().filter(|stored| !**stored).count();
+                    let stored = tokens.iter().zip(stored).filter(|(_, stored)| *stored);
+                    under.extend(stored.map(|(token, _)| *token));
+                    let lost = tokens.len() - under.len();
                     counters.add(Count::RejectedFills, lost as u64);
                 }
                 Err(error) => {
                     counters.one(Count::Errors);
                     tracing::debug!(function = misses.spec.name(), %error, "results not stored");
                     // Any of them may stand yet. Given back in the background: this call has waited enough for the backend.
-                    return;
+                    return under;
                 }
             }
         }
         self.leases.retain(&self.released);
         self.leases.release().await;
+        under
     }
 }
 

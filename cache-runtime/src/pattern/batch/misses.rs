@@ -6,13 +6,14 @@ use std::sync::Arc;
 use super::leases::Leases;
 use super::load::{self, Held, Loaded};
 use super::{Answers, BatchKeys, Collection, Form, LookedUp, Missing};
-use crate::backend::{Ask, Lease, LeaseMode, Stored, Token};
+use crate::backend::{Ask, Lease, LeaseMode, Stored, Token, Versions};
 use crate::cache::{self, Cache, Inner};
 use crate::error::{BackendError, BackendErrorKind};
 use crate::guard::Budget;
 use crate::observe::{Count, FunctionState};
 use crate::pattern::aside::PASSED_BY;
 use crate::pattern::entries::{self, CacheValue};
+use crate::pattern::known::Known;
 use crate::pattern::loading::{LoadSeat, StandIn};
 use crate::shape::Shape;
 use crate::spec::{Consistency, Spec};
@@ -70,6 +71,8 @@ struct Joined<S: Shape> {
     flight: Arc<Flight<Landing>>,
     /// Whether its result will do, or only its end is to be waited for.
     in_time: bool,
+    /// What the backend said of the tags when it named the load.
+    told: Option<Versions>,
 }
 
 impl<S: Shape> Turns<S> {
@@ -133,6 +136,11 @@ where
 
     pub(super) fn function(&self) -> &FunctionState {
         self.inner().functions.of(self.spec)
+    }
+
+    /// What is known of the tags of the distinct element of this place.
+    pub(super) fn known(&self, at: usize) -> &'k Known {
+        self.keys.known(at)
     }
 
     pub(super) fn item(&self, at: usize) -> K {
@@ -224,6 +232,7 @@ where
                     missing,
                     flight,
                     in_time: true,
+                    told: None,
                 }),
                 Boarding::Lead(seat) => asking.push((missing, Some(seat))),
             }
@@ -243,13 +252,15 @@ where
         for (missing, own) in asking {
             let token = Token::fresh();
             // Boarded before the backend is asked: whoever is told "busy, by this token" finds the flight.
-            let Boarding::Lead(seat) = self.inner().loads.board(&missing.key, Join::Token(token))
-            else {
+            let known = self.known(missing.at);
+            let join = Join::Token(token, known.id());
+            let Boarding::Lead(seat) = self.inner().loads.board(&missing.key, join) else {
                 turns.again.push(missing);
                 continue;
             };
             asks.push(Ask {
                 key: missing.key.clone(),
+                tags: known.tags().clone(),
                 token,
                 mode: missing.mode,
             });
@@ -266,7 +277,7 @@ where
         match guarded.lease_many(&asks, ttl, &mut self.budget).await {
             Ok(answered) => {
                 let granted = |(ask, lease): (&Ask, &Lease)| {
-                    matches!(lease, Lease::Granted).then_some(ask.token)
+                    matches!(lease, Lease::Granted(_)).then_some(ask.token)
                 };
                 leases.retain(&asks.iter().zip(&answered).filter_map(granted).collect());
                 turns.leases = leases;
@@ -300,34 +311,47 @@ where
         answers: &mut Answers<S::Value>,
     ) {
         match lease {
-            Lease::Granted => turns.load.push((missing, Held::Lease(token, seat))),
+            Lease::Granted(versions) => {
+                turns
+                    .load
+                    .push((missing, Held::Lease(token, seat, versions)));
+            }
             Lease::Hit(stored) => match self.take(missing, stored) {
                 Taken::Found(at, found) => answers[at] = Some(found),
                 Taken::OfNoUse(missing) => turns.again.push(missing),
             },
-            Lease::Busy(_) if !self.shares() => turns.load.push((missing, Held::Nothing)),
-            Lease::Busy(holder) => {
+            Lease::Busy(..) if !self.shares() => turns.load.push((missing, Held::Nothing)),
+            Lease::Busy(holder, versions) => {
                 drop(seat);
                 let before = self.holders[missing.at].replace(holder);
                 self.passed_by[missing.at] += usize::from(before.is_some_and(|it| it != holder));
                 if self.passed_by[missing.at] >= PASSED_BY {
-                    return self.board(missing, Join::Later, turns);
+                    return self.board(missing, Join::Later, None, turns);
                 }
-                match self.inner().loads.board(&missing.key, Join::Token(holder)) {
+                let join = Join::Token(holder, self.known(missing.at).id());
+                match self.inner().loads.board(&missing.key, join) {
                     Boarding::Join(flight) => turns.join.push(Joined {
                         missing,
                         flight,
                         in_time: true,
+                        told: Some(versions),
                     }),
                     // The seat is given up: nobody may wait for this call to come round to waiting for that lease.
                     Boarding::Lead(_) => turns.follow.push((missing, holder)),
                 }
             }
-            Lease::Bypass(generation) => match self.spec.consistency_level() {
+            Lease::Bypass(generation, versions) => match self.spec.consistency_level() {
                 _ if !self.shares() => turns.load.push((missing, Held::Nothing)),
-                Consistency::Eventual => turns.load.push((missing, Held::Seat(seat))),
-                Consistency::Strict => self.board(missing, Join::Later, turns),
-                _ => self.board(missing, Join::Token(generation), turns),
+                Consistency::Eventual => turns.load.push((missing, Held::Seat(seat, None))),
+                Consistency::Strict => self.board(missing, Join::Later, None, turns),
+                // As for single loaders.
+                _ if self.spec.has_tags_of_result() => {
+                    self.board(missing, Join::Later, None, turns);
+                }
+                _ => {
+                    let join = Join::Token(generation, self.known(missing.at).id());
+                    self.board(missing, join, Some(versions), turns);
+                }
             },
         }
     }
@@ -337,22 +361,23 @@ where
         let inner = self.inner();
         match self.spec.consistency_level() {
             _ if !self.shares() => turns.load.push((missing, Held::Nothing)),
-            Consistency::Eventual => self.board(missing, Join::KeyAlone, turns),
+            Consistency::Eventual => self.board(missing, Join::KeyAlone, None, turns),
             Consistency::Fenced if inner.guarded.breaker_open() => {
                 let epoch = inner.epochs.of(&missing.key);
-                self.board(missing, Join::Away(epoch), turns);
+                self.board(missing, Join::Away(epoch), None, turns);
             }
-            _ => self.board(missing, Join::Later, turns),
+            _ => self.board(missing, Join::Later, None, turns),
         }
     }
 
-    fn board(&self, missing: Missing<S>, join: Join, turns: &mut Turns<S>) {
+    fn board(&self, missing: Missing<S>, join: Join, told: Option<Versions>, turns: &mut Turns<S>) {
         match self.inner().loads.board(&missing.key, join) {
-            Boarding::Lead(seat) => turns.load.push((missing, Held::Seat(seat))),
+            Boarding::Lead(seat) => turns.load.push((missing, Held::Seat(seat, told))),
             Boarding::Join(flight) => turns.join.push(Joined {
                 in_time: join != Join::Later || flight.began_after(self.began),
                 missing,
                 flight,
+                told,
             }),
         }
     }
@@ -388,17 +413,17 @@ where
             mut missing,
             flight,
             in_time,
+            told,
         } in joined
         {
-            let landing = if in_time {
-                flight.landing().await
-            } else {
-                flight.landing().await;
-                Landing::Again
+            let landing = match (flight.landing().await, told) {
+                _ if !in_time => Landing::Again,
+                (landing, Some(told)) => landing.after(told.last),
+                (landing, None) => landing,
             };
             let answer = match landing {
-                Landing::Value(shared) => self.element.hand_out(shared).map(Some),
-                Landing::Absent => Some(None),
+                Landing::Value(shared, _) => self.element.hand_out(shared).map(Some),
+                Landing::Absent(_) => Some(None),
                 Landing::Error(_) | Landing::Failed if self.stands_in(&missing) => {
                     answers[missing.at] = self.stand_in(&mut missing);
                     self.function().counters.one(Count::Misses);
@@ -458,7 +483,10 @@ where
             .collect();
         let mut budget = guarded.budget();
         let stored = match waited {
-            Ok(()) => guarded.get_many(&keys, &mut budget).await,
+            Ok(()) => {
+                let tags = self.keys.tags();
+                guarded.get_many(&keys, tags.as_slice(), &mut budget).await
+            }
             Err(error) => Err(error),
         };
         let stored = stored.unwrap_or_else(|error| {

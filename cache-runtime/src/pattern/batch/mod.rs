@@ -17,13 +17,14 @@ pub use form::{BatchProbe, Fit, ViaFit, ViaForm};
 pub(crate) use form::{Collection, Form, Keyed};
 
 use self::misses::Misses;
-use crate::backend::{LeaseMode, Stored};
+use crate::backend::{LeaseMode, Stored, Tags};
 use crate::cache::{self, Cache, Current, Place};
 use crate::error::BackendError;
 use crate::guard::Budget;
 use crate::key::{Key, KeyElements};
 use crate::observe::Count;
 use crate::pattern::entries::{self, CacheValue};
+use crate::pattern::known::Known;
 use crate::pattern::loading::StandIn;
 use crate::shape::{OptionOf, Shape};
 use crate::spec::Spec;
@@ -32,6 +33,8 @@ use crate::spec::Spec;
 pub struct BatchKeys<K> {
     /// What is looked up and loaded: the first element of each key.
     distinct: Vec<(K, Key)>,
+    /// What is known of the tags of each of them; none of them for a function without tags.
+    known: Vec<Known>,
     by_key: HashMap<Key, usize>,
     /// What was asked for, in its order, duplicates too, with the place of its key in `distinct`.
     asked: Vec<(K, usize)>,
@@ -49,6 +52,7 @@ impl<K: Clone> BatchKeys<K> {
         let count = list.elements().size_hint().0;
         Self {
             distinct: Vec::with_capacity(count),
+            known: Vec::new(),
             by_key: HashMap::with_capacity(count),
             asked: Vec::with_capacity(count),
         }
@@ -62,6 +66,41 @@ impl<K: Clone> BatchKeys<K> {
             self.distinct.push((item.clone(), key));
         }
         self.asked.push((item.clone(), at));
+    }
+
+    /// Adds an element of a function with tags.
+    pub fn push_tagged(&mut self, item: &K, key: Key, known: impl FnOnce() -> Known) {
+        self.push(item, key);
+        if self.known.len() < self.distinct.len() {
+            self.known.push(known());
+        }
+    }
+}
+
+/// So many tags are asked for with the values, whether those have them or not.
+const FEW_TAGS: usize = 32;
+
+/// Of an element without tags.
+static NOTHING_KNOWN: Known = Known::new();
+
+impl<K> BatchKeys<K> {
+    /// All tags that are known, if they are few: those of an element of its own are asked for when it is there.
+    fn tags(&self) -> Tags {
+        let mut tags = Tags::new();
+        for known in &self.known {
+            for tag in known.tags().as_slice() {
+                tags.push(tag.clone());
+                if tags.as_slice().len() > FEW_TAGS {
+                    return Tags::new();
+                }
+            }
+        }
+        tags
+    }
+
+    /// What is known of the tags of the distinct element of this place.
+    fn known(&self, at: usize) -> &Known {
+        self.known.get(at).unwrap_or(&NOTHING_KNOWN)
     }
 }
 
@@ -163,7 +202,7 @@ where
     };
     let mut budget = cache.inner.guarded.budget();
     let mut away = None;
-    let found = stored(&cache, &wanted, &mut budget)
+    let found = stored(&cache, &wanted, &keys.tags(), &mut budget)
         .await
         .unwrap_or_else(|error| {
             away = Some(error);
@@ -213,13 +252,14 @@ where
 async fn stored(
     cache: &Cache,
     keys: &[Key],
+    tags: &Tags,
     budget: &mut Budget,
 ) -> Result<Vec<Option<Stored>>, BackendError> {
     let guarded = &cache.inner.guarded;
     let here: Option<Vec<_>> = keys.iter().map(|key| guarded.get_now(key)).collect();
     match here {
         Some(here) => Ok(here),
-        None => guarded.get_many(keys, budget).await,
+        None => guarded.get_many(keys, tags.as_slice(), budget).await,
     }
 }
 

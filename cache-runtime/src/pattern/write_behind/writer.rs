@@ -21,6 +21,7 @@ use crate::codec;
 use crate::entry::{fingerprint, roundtrip};
 use crate::error::Error;
 use crate::pattern::entries::{self, CacheValue};
+use crate::pattern::known::Known;
 use crate::shape::Shape;
 use crate::spec::Spec;
 use crate::stampede::stale;
@@ -130,7 +131,7 @@ pub struct ToKeep(pub(crate) Stored, pub(crate) Duration);
 
 impl Keeper<'_> {
     /// What is kept of the value inside; `None` if it says that there is none, or is not to be stored.
-    pub fn keep<S>(&self, shape: S, value: &S::Output) -> Option<ToKeep>
+    pub fn keep<S>(&self, shape: S, value: &S::Output, known: &Known) -> Option<ToKeep>
     where
         S: Shape,
         S::Value: CacheValue,
@@ -139,7 +140,8 @@ impl Keeper<'_> {
         let function = self.inner.functions.of(self.spec);
         let life = stale::life_of(self.spec, self.inner, shape, Some(value), Duration::ZERO);
         let (life, keep) = life?;
-        let stored = entries::write(shape, self.inner, function, Some(value), life)?;
+        let basis = known.basis(shape, Some(value), None);
+        let stored = entries::write(shape, self.inner, function, Some(value), life, basis)?;
         Some(ToKeep(stored, keep))
     }
 }

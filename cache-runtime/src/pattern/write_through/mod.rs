@@ -11,13 +11,15 @@ use std::time::Duration;
 use self::unannounced::Order;
 use self::written::Written;
 pub use self::written::{OfArgument, OfResult, RowVersion};
-use crate::backend::{Stored, WriteEnd};
+use crate::backend::{Stored, TagVersion, WriteEnd};
 use crate::cache::{self, Cache};
 use crate::error::{BackendError, Error};
+use crate::invalidation::Keys;
 use crate::invalidation::announced::Announced;
 use crate::key::Key;
 use crate::observe::{Count, FunctionState};
 use crate::pattern::entries;
+use crate::pattern::known::Known;
 use crate::shape::Shape;
 use crate::spec::{Consistency, Spec};
 use crate::stampede::stale;
@@ -27,7 +29,7 @@ use crate::stampede::stale;
 pub async fn write_through<S, W, F>(
     spec: &'static Spec,
     given: Option<Cache>,
-    key: Key,
+    (key, known): (Key, Known),
     shape: S,
     written: W,
     body: F,
@@ -39,7 +41,7 @@ where
 {
     // Each of the futures around it would hold it once more.
     let body = pin!(body);
-    let call = Call::new(spec, given, shape, written);
+    let call = Call::new(spec, given, known, (shape, written));
     if spec.consistency_level() == Consistency::Eventual {
         let place = |_: &S::Value| (None, Order::Any);
         return call.run_unannounced(Some(key), place, body).await;
@@ -52,7 +54,7 @@ where
     let placed = write.announce(slice::from_ref(&key)).await;
     let output = write.run(call.run(body)).await;
     let value = match placed {
-        Ok(()) => call.entry(&output),
+        Ok(since) => call.entry(&output, since),
         Err(error) => {
             call.failed(&key, &error);
             // It may still be placed, but perhaps after the commit, when a later write has come and gone: that it then stands alone does not show
@@ -68,7 +70,7 @@ where
 pub async fn write_through_strict<S, W, F>(
     spec: &'static Spec,
     given: Option<Cache>,
-    key: Key,
+    (key, known): (Key, Known),
     shape: S,
     written: W,
     refuse: fn(Error) -> S::Error,
@@ -80,17 +82,18 @@ where
     F: Future<Output = S::Output>,
 {
     let body = pin!(body);
-    let call = Call::new(spec, given, shape, written);
+    let call = Call::new(spec, given, known, (shape, written));
     let mut write = Announced::new(&call.cache);
-    if let Err(error) = write.announce(slice::from_ref(&key)).await {
-        return shape.failed(refuse(Error::Refused(error)));
-    }
+    let since = match write.announce(slice::from_ref(&key)).await {
+        Ok(since) => since,
+        Err(error) => return shape.failed(refuse(Error::Refused(error))),
+    };
     let in_transaction = call.is_left_to_transaction(&key);
     let output = write.run(call.run(body)).await;
     if in_transaction {
         write.end(cache::transaction().as_deref()).await;
     } else {
-        let value = call.entry(&output);
+        let value = call.entry(&output, since);
         call.end(write, &key, value).await;
     }
     output
@@ -102,7 +105,7 @@ where
 pub async fn write_through_versioned<S, W, F, P>(
     spec: &'static Spec,
     given: Option<Cache>,
-    key: Option<Key>,
+    (key, known): (Option<Key>, Known),
     shape: S,
     written: W,
     place: P,
@@ -115,7 +118,7 @@ where
     P: FnOnce(&S::Value) -> (Option<Key>, u64),
 {
     let body = pin!(body);
-    let call = Call::new(spec, given, shape, written);
+    let call = Call::new(spec, given, known, (shape, written));
     let place = |value: &S::Value| {
         let (key, version) = place(value);
         (key, Order::Version(version))
@@ -127,6 +130,7 @@ where
 struct Call<S, W> {
     cache: Cache,
     spec: &'static Spec,
+    known: Known,
     shape: S,
     written: W,
 }
@@ -136,10 +140,16 @@ where
     S: Shape,
     W: Written<S>,
 {
-    fn new(spec: &'static Spec, given: Option<Cache>, shape: S, written: W) -> Self {
+    fn new(
+        spec: &'static Spec,
+        given: Option<Cache>,
+        known: Known,
+        (shape, written): (S, W),
+    ) -> Self {
         Self {
             cache: cache::resolve(given),
             spec,
+            known,
             shape,
             written,
         }
@@ -162,16 +172,18 @@ where
     /// Leaves the key to be invalidated at the end of the transaction, if the call is in one.
     fn is_left_to_transaction(&self, key: &Key) -> bool {
         let transaction = cache::transaction();
-        transaction.is_some_and(|transaction| transaction.note(&self.cache, slice::from_ref(key)))
+        let keys = Keys::from_iter([key.clone()]);
+        transaction.is_some_and(|transaction| transaction.note(&self.cache, &keys))
     }
 
     /// What is to be stored and how long it is kept; `None` if there is nothing to store, or it cannot be.
-    fn entry(&self, output: &S::Output) -> Option<(Stored, Duration)> {
+    fn entry(&self, output: &S::Output, since: Option<TagVersion>) -> Option<(Stored, Duration)> {
         let (inner, shape) = (&*self.cache.inner, self.written.shape());
         let value = Some(self.written.value(self.shape, output)?);
         // The time of the write says nothing of how long a load takes.
         let (life, keep) = stale::life_of(self.spec, inner, shape, value, Duration::ZERO)?;
-        let stored = entries::write(shape, inner, self.function(), value, life)?;
+        let basis = self.known.basis(shape, value, since);
+        let stored = entries::write(shape, inner, self.function(), value, life, basis)?;
         Some((stored, keep))
     }
 

@@ -5,7 +5,7 @@ use std::slice;
 use std::time::Duration;
 
 use super::{Call, Written};
-use crate::backend::{Life, Stored};
+use crate::backend::{Life, Stored, TagVersion};
 use crate::error::BackendError;
 use crate::invalidation::Keys;
 use crate::invalidation::owed::Owed;
@@ -21,6 +21,17 @@ pub(super) enum Order {
     Any,
     /// What was stored before it, by the row's version.
     Version(u64),
+}
+
+/// From when a value is.
+#[derive(Debug, Clone, Copy)]
+enum Since {
+    /// From when it is stored.
+    Stored,
+    /// From after this moment.
+    Version(TagVersion),
+    /// It cannot be told, so it is not stored.
+    Unknown,
 }
 
 impl<S, W> Call<S, W>
@@ -51,6 +62,7 @@ where
     {
         let keys = key.iter().cloned().collect();
         let mut owed = Owed::new(self.cache.clone(), keys, false);
+        let since = self.tags_now().await;
         let output = self.run(body).await;
         let Some((of_result, order)) = self.shape.peek(&output).map(place) else {
             owed.settle().await;
@@ -61,7 +73,11 @@ where
         }
         match key.or(of_result) {
             Some(key) if !owed.left_to_transaction() => {
-                let value = self.entry(&output);
+                let value = match since {
+                    Since::Unknown => None,
+                    Since::Stored => self.entry(&output, None),
+                    Since::Version(since) => self.entry(&output, Some(since)),
+                };
                 self.store(owed, &key, value, order).await;
             }
             _ => owed.settle().await,
@@ -69,10 +85,25 @@ where
         output
     }
 
+    /// What the clock of the tags says before the body runs. Nobody asks where there are no tags: the row's own order decides then.
+    async fn tags_now(&self) -> Since {
+        if self.spec.tag_templates().is_empty() {
+            return Since::Stored;
+        }
+        match self.cache.inner.guarded.tags_now().await {
+            Ok(now) => Since::Version(now),
+            Err(error) => {
+                self.function().counters.one(Count::Errors);
+                tracing::debug!(function = self.spec.name(), %error, "what is written will not be stored");
+                Since::Unknown
+            }
+        }
+    }
+
     async fn store(&self, owed: Owed, key: &Key, value: Option<(Stored, Duration)>, order: Order) {
         let inner = &self.cache.inner;
         inner.epochs.advance(slice::from_ref(key));
-        inner.tell_regions(slice::from_ref(key));
+        inner.tell_regions_of(slice::from_ref(key));
         let answer = match (value, order) {
             (Some((stored, keep)), Order::Any) => inner.guarded.put(key, stored, keep).await,
             (Some((stored, keep)), Order::Version(version)) => {
@@ -105,7 +136,8 @@ where
     async fn raise_fence(&self, key: &Key, version: u64) -> Option<Result<bool, BackendError>> {
         let inner = &*self.cache.inner;
         let life = Life::new(Duration::ZERO);
-        let nothing = entries::write(self.written.shape(), inner, self.function(), None, life)?;
+        let shape = self.written.shape();
+        let nothing = entries::write(shape, inner, self.function(), None, life, None)?;
         let newer = inner
             .guarded
             .put_if_newer(key, version, nothing, Duration::ZERO);

@@ -124,7 +124,7 @@ async fn a_value_is_kept_beyond_its_ttl(b: Bench) {
 async fn a_marked_value_may_be_replaced_and_stays_readable_meanwhile(b: Bench) {
     let mark = b.old().await;
     let (token, lease) = b.lease_mode(LONG, LeaseMode::IfStill(mark)).await;
-    assert!(matches!(lease, Lease::Granted), "{lease:?}");
+    assert!(matches!(lease, Lease::Granted(_)), "{lease:?}");
     assert_eq!(b.get().await.as_deref(), Some("old"));
     assert!(b.fill(token, "new").await);
     assert_eq!(b.get().await.as_deref(), Some("new"));
@@ -143,7 +143,7 @@ async fn a_lease_for_a_marked_value_that_is_gone_is_granted(b: Bench) {
     let mark = b.old().await;
     b.invalidate().await;
     let (token, lease) = b.lease_mode(LONG, LeaseMode::IfStill(mark)).await;
-    assert!(matches!(lease, Lease::Granted), "{lease:?}");
+    assert!(matches!(lease, Lease::Granted(_)), "{lease:?}");
     assert!(b.fill(token, "new").await);
 }
 
@@ -152,7 +152,7 @@ async fn a_marked_value_has_one_lease(b: Bench) {
     let holder = b.lease_mode(LONG, mode).await.0;
     let (_, second) = b.lease_mode(LONG, mode).await;
     assert!(
-        matches!(second, Lease::Busy(token) if token == holder),
+        matches!(second, Lease::Busy(token, _) if token == holder),
         "{second:?}"
     );
 }

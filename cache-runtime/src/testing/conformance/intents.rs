@@ -41,7 +41,7 @@ impl Bench {
 
     async fn generation(&self) -> Token {
         match self.lease().await.1 {
-            Lease::Bypass(generation) => generation,
+            Lease::Bypass(generation, _) => generation,
             other => panic!("a write is in progress, yet {other:?}"),
         }
     }

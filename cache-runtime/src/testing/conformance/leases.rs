@@ -33,7 +33,7 @@ async fn a_free_key_grants_one_lease(b: Bench) {
     let token = b.granted().await;
     let (_, second) = b.lease().await;
     assert!(
-        matches!(second, Lease::Busy(holder) if holder == token),
+        matches!(second, Lease::Busy(holder, _) if holder == token),
         "{second:?}"
     );
 }
@@ -49,10 +49,10 @@ async fn a_key_with_a_value_answers_with_it(b: Bench) {
 async fn a_refresh_is_granted_beside_a_value_which_stays_readable(b: Bench) {
     b.put("one").await;
     let (token, lease) = b.lease_mode(LONG, LeaseMode::Refresh).await;
-    assert!(matches!(lease, Lease::Granted), "{lease:?}");
+    assert!(matches!(lease, Lease::Granted(_)), "{lease:?}");
     let (_, second) = b.lease_mode(LONG, LeaseMode::Refresh).await;
     assert!(
-        matches!(second, Lease::Busy(holder) if holder == token),
+        matches!(second, Lease::Busy(holder, _) if holder == token),
         "{second:?}"
     );
     assert_eq!(b.get().await.as_deref(), Some("one"));
@@ -123,7 +123,7 @@ async fn releasing_another_token_changes_nothing(b: Bench) {
 
 async fn an_expired_lease_is_free_and_its_fill_refused(b: Bench) {
     let (token, lease) = b.lease_mode(SHORT, LeaseMode::IfMissing).await;
-    assert!(matches!(lease, Lease::Granted), "{lease:?}");
+    assert!(matches!(lease, Lease::Granted(_)), "{lease:?}");
     let next = b.granted_in_time().await;
     assert!(!b.fill(token, "late").await);
     assert!(b.fill(next, "next").await);
@@ -133,11 +133,11 @@ async fn a_renewed_lease_lives_on(b: Bench) {
     let (token, lease) = b
         .lease_mode(Duration::from_secs(5), LeaseMode::IfMissing)
         .await;
-    assert!(matches!(lease, Lease::Granted), "{lease:?}");
+    assert!(matches!(lease, Lease::Granted(_)), "{lease:?}");
     assert!(b.backend.renew(&b.key, token, LONG).await.expect("renew"));
     let (_, second) = b.lease().await;
     assert!(
-        matches!(second, Lease::Busy(holder) if holder == token),
+        matches!(second, Lease::Busy(holder, _) if holder == token),
         "{second:?}"
     );
     // Renewed to less than it had: the new time counts.

@@ -1,7 +1,7 @@
 //! Many keys in one call: each by itself, the answers in their order.
 
 use super::{Bench, LONG, suite, text};
-use crate::backend::{Ask, Fill, HeldLease, Lease, LeaseMode, Token};
+use crate::backend::{Ask, Fill, HeldLease, Lease, LeaseMode, Tags, Token};
 use crate::key::Key;
 
 suite![
@@ -55,7 +55,7 @@ impl Bench {
     }
 
     async fn get_all(&self, keys: &[Key]) -> Vec<Option<String>> {
-        let found = self.backend.get_many(keys).await.expect("get_many");
+        let found = self.backend.get_many(keys, &[]).await.expect("get_many");
         found.iter().map(|found| found.as_ref().map(text)).collect()
     }
 }
@@ -63,6 +63,7 @@ impl Bench {
 fn asks(keys: &[Key], mode: LeaseMode) -> Vec<Ask> {
     let ask = |key: &Key| Ask {
         key: key.clone(),
+        tags: Tags::new(),
         token: Token::fresh(),
         mode,
     };
@@ -104,17 +105,17 @@ async fn many_leases_are_answered_each_by_itself(b: Bench) {
     let [first, hit, busy, bypass, last] = &leases[..] else {
         panic!("{leases:?}")
     };
-    assert!(matches!(first, Lease::Granted), "{first:?}");
+    assert!(matches!(first, Lease::Granted(_)), "{first:?}");
     assert!(
         matches!(hit, Lease::Hit(stored) if text(stored) == "one"),
         "{hit:?}"
     );
     assert!(
-        matches!(busy, Lease::Busy(token) if *token == holder),
+        matches!(busy, Lease::Busy(token, _) if *token == holder),
         "{busy:?}"
     );
-    assert!(matches!(bypass, Lease::Bypass(_)), "{bypass:?}");
-    assert!(matches!(last, Lease::Granted), "{last:?}");
+    assert!(matches!(bypass, Lease::Bypass(_, _)), "{bypass:?}");
+    assert!(matches!(last, Lease::Granted(_)), "{last:?}");
     let stored = b.fill_all(&held(&asks), &["v"; 5]).await;
     assert_eq!(
         stored,
@@ -135,12 +136,12 @@ async fn many_leases_may_be_for_values_to_be_replaced(b: Bench) {
     asks[0].mode = LeaseMode::IfStill(marks[0]);
     asks[1].mode = LeaseMode::IfStill(marks[1]);
     let leases = b.lease_all(&asks).await;
-    assert!(matches!(leases[0], Lease::Granted), "{leases:?}");
+    assert!(matches!(leases[0], Lease::Granted(_)), "{leases:?}");
     assert!(
         matches!(&leases[1], Lease::Hit(stored) if text(stored) == "newer"),
         "{leases:?}"
     );
-    assert!(matches!(leases[2], Lease::Granted), "{leases:?}");
+    assert!(matches!(leases[2], Lease::Granted(_)), "{leases:?}");
 }
 
 async fn a_lost_lease_costs_its_own_value_alone(b: Bench) {

@@ -20,6 +20,7 @@ mod intents;
 mod leases;
 mod log;
 mod many;
+mod tags;
 mod values;
 
 pub use self::bus::{BusCase, bus_cases};
@@ -77,6 +78,7 @@ pub fn cases() -> Vec<Case> {
         leases::CASES,
         many::CASES,
         intents::CASES,
+        tags::CASES,
     ]
     .concat()
 }
@@ -114,10 +116,10 @@ struct Bench {
 impl Bench {
     fn value(&self, text: &str) -> Stored {
         match self.backend.format() {
-            Format::Typed => Stored::Typed(Typed {
-                value: Arc::new(text.to_owned()),
-                life: Life::new(LONG),
-            }),
+            Format::Typed => {
+                let value = Arc::new(text.to_owned());
+                Stored::Typed(Typed::new(value, Life::new(LONG)))
+            }
             Format::Encoded => {
                 let mut bytes = BytesMut::new();
                 bytes.put_slice(b"CONFORM!");
@@ -141,7 +143,7 @@ impl Bench {
         (
             token,
             self.backend
-                .lease(&self.key, token, ttl, mode)
+                .lease(&self.key, &[], token, ttl, mode)
                 .await
                 .expect("lease"),
         )
@@ -154,7 +156,7 @@ impl Bench {
     async fn granted(&self) -> Token {
         let (token, lease) = self.lease().await;
         assert!(
-            matches!(lease, Lease::Granted),
+            matches!(lease, Lease::Granted(_)),
             "a free key grants its lease, not {lease:?}"
         );
         token
@@ -195,7 +197,7 @@ impl Bench {
         let began = Instant::now();
         loop {
             let (token, lease) = self.lease().await;
-            if matches!(lease, Lease::Granted) {
+            if matches!(lease, Lease::Granted(_)) {
                 return token;
             }
             assert!(began.elapsed() < DEADLINE, "still {lease:?}");

@@ -76,7 +76,8 @@ impl Memory {
             Some((value, keep)) => {
                 let typed = typed(value)?;
                 let weight = self.weigher.weigh(&write.key, &*typed.value);
-                Some(Slot::new(typed, keep, self.clock.now(), weight))
+                let since = self.tags.as_new(typed.basis.as_deref());
+                Some(Slot::new(typed, keep, self.clock.now(), weight, since))
             }
         };
         Ok(Entry {

@@ -12,7 +12,7 @@ use super::super::link::Link;
 use super::super::loads::take_apart;
 use super::super::names::Names;
 use super::super::scripts::{self, Call};
-use super::super::{around_stamp, encoded, millis, unexpected};
+use super::super::{encoded, in_parts, millis, unexpected};
 use crate::backend::log::{Append, Appended, Payload, partition_of};
 use crate::error::{BackendError, BackendErrorKind};
 
@@ -218,14 +218,14 @@ pub(super) struct Parts<'a> {
     head: String,
     arguments: &'a [u8],
     ttl: String,
-    value: [&'a [u8]; 2],
+    value: [&'a [u8]; 4],
 }
 
 impl<'a> Parts<'a> {
     pub(super) fn of(write: &'a Append) -> Result<Self, BackendError> {
         let (value, ttl) = match &write.value {
-            Some((stored, ttl)) => (around_stamp(encoded(stored)?), millis(*ttl)),
-            None => ([&b""[..]; 2], String::new()),
+            Some((stored, ttl)) => (in_parts(encoded(stored)?), millis(*ttl)),
+            None => ([&b""[..]; 4], String::new()),
         };
         let (partition, most) = (partition_of(&write.key), write.max_pending);
         let (function, key) = (&write.function, write.key.as_str());
@@ -238,15 +238,17 @@ impl<'a> Parts<'a> {
         })
     }
 
-    /// Its kind, head and arguments, and TTL and value before and after the stamp.
-    pub(super) fn args(&self) -> [&[u8]; 6] {
-        let [first, rest] = self.value;
+    /// Its kind, head and arguments, and TTL and the parts of the value.
+    pub(super) fn args(&self) -> [&[u8]; 8] {
+        let [first, middle, since, rest] = self.value;
         [
             self.kind.as_bytes(),
             self.head.as_bytes(),
             self.arguments,
             self.ttl.as_bytes(),
             first,
+            middle,
+            since,
             rest,
         ]
     }

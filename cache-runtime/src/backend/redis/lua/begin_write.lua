@@ -1,4 +1,4 @@
--- ARGV: token, TTL, a fresh token as the generation
+-- ARGV: token, TTL, a fresh token as the generation. Answers the clock of the tags.
 local state = read_state()
 local now = now_ms()
 local live, count = writes(state, now)
@@ -19,4 +19,4 @@ end_lease(state)
 dispute(state)
 redis.call('HSET', STATE, mine, whole(now + ARGV[2]) .. ':' .. overlapped, 'g', ARGV[3])
 keep(state, ARGV[2])
-return 0
+return clock_now()

@@ -1,4 +1,4 @@
--- ARGV: token, a fresh token as the generation, and where a value is to be stored: the entry before and after its stamp, TTL
+-- ARGV: token, a fresh token as the generation, and where a value is to be stored: the entry's four parts, TTL
 local state = read_state()
 local now = now_ms()
 local live, count = writes(state, now)
@@ -21,4 +21,4 @@ elseif state.g then
   redis.call('HDEL', STATE, 'g')
 end
 if not mine or mine.overlapped == '1' or pending(state) then return 0 end
-return ARGV[3] and store(ARGV[3], ARGV[4], ARGV[5], stamp_of(now)) or 1
+return ARGV[3] and store_good(ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7], stamp_of(now)) or 1

@@ -1,4 +1,4 @@
--- ARGV: for each entry the token, the entry before and after its stamp, TTL
+-- ARGV: for each entry the token, its four parts, TTL
 local now = now_ms()
 local stamp = stamp_of(now)
 -- What is not a plain lease is read by itself.
@@ -10,18 +10,18 @@ local over = {}
 -- Nothing but this lease, and nobody waits for its end: so it is nearly always, and nothing needs to be taken apart.
 local function fill_plain(at)
   over[#over + 1] = STATE
-  return store(ARGV[at + 2], ARGV[at + 3], ARGV[at + 4], stamp)
+  return store_good(ARGV[at + 2], ARGV[at + 3], ARGV[at + 4], ARGV[at + 5], ARGV[at + 6], stamp)
 end
 
 local function fill(at)
   local state = read_state()
   if not is_leased(state, now, ARGV[at + 1]) then return 0 end
-  local done = store(ARGV[at + 2], ARGV[at + 3], ARGV[at + 4], stamp)
+  local done = store_good(ARGV[at + 2], ARGV[at + 3], ARGV[at + 4], ARGV[at + 5], ARGV[at + 6], stamp)
   end_lease(state)
   return done
 end
 
-local answers = for_each(now, 0, 4, function(i, at)
+local answers = for_each(now, 0, 6, function(i, at)
   if texts[i] == ARGV[at + 1] then return fill_plain(at) end
   return fill(at)
 end)

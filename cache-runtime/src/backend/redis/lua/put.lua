@@ -1,4 +1,4 @@
--- ARGV: the entry before and after its stamp, TTL
+-- ARGV: the four parts of the entry, TTL
 local state, any = read_state()
 local now = now_ms()
 if any then
@@ -10,4 +10,6 @@ if any then
   if count > 0 then return 0 end
   end_lease(state)
 end
-return store(ARGV[1], ARGV[2], ARGV[3], stamp_of(now))
+local done = store_good(ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], stamp_of(now))
+if done == 0 then redis.call('UNLINK', VALUE) end
+return done

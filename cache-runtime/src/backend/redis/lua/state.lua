@@ -158,7 +158,7 @@ local function overlap(state, live, count, now)
   end
 end
 
--- The entry with the time between its two parts. One too short for a stamp comes as the second part alone.
+-- The entry with the time between its two parts: 8 bytes, and what comes after the time. One too short for a stamp comes as the second part alone.
 local function stamped(first, rest, stamp)
   return #first > 0 and first .. stamp .. rest or rest
 end

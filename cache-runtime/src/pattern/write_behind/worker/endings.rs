@@ -161,7 +161,7 @@ impl Owner {
             self.shared.counts.written(writes);
             if let Some(inner) = self.cache.upgrade() {
                 // Not when the write was logged: until now other regions could only have loaded the old row again.
-                inner.tell_regions(std::slice::from_ref(&done.key));
+                inner.tell_regions_of(std::slice::from_ref(&done.key));
                 if done.invalidates {
                     inner.epochs.advance(std::slice::from_ref(&done.key));
                 }
@@ -186,7 +186,7 @@ impl Owner {
         if let Some(inner) = self.cache.upgrade() {
             inner.epochs.advance(std::slice::from_ref(key));
             // An attempt that failed may have committed.
-            inner.tell_regions(std::slice::from_ref(key));
+            inner.tell_regions_of(std::slice::from_ref(key));
         }
         self.queue.over(key, group.last());
         self.shared.made_room(function, group.sequences.len());

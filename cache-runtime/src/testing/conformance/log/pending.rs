@@ -3,7 +3,7 @@
 use super::super::{LONG, leases};
 use super::{LogBench, log_suite};
 use crate::backend::log::{Append, Appended};
-use crate::backend::{Ask, Fill, Lease, LeaseMode, Token, WriteEnd};
+use crate::backend::{Ask, Fill, Lease, LeaseMode, Tags, Token, WriteEnd};
 
 log_suite![
     an_appended_value_is_cached,
@@ -58,7 +58,7 @@ async fn an_appended_value_is_cached(b: LogBench) {
 async fn appending_without_a_value_leaves_value_and_lease(b: LogBench) {
     b.put("cached").await;
     let (token, lease) = b.lease_mode(LONG, LeaseMode::Refresh).await;
-    assert!(matches!(lease, Lease::Granted), "{lease:?}");
+    assert!(matches!(lease, Lease::Granted(_)), "{lease:?}");
     b.logged(b.write("one")).await;
     assert_eq!(b.get().await.as_deref(), Some("cached"));
     assert!(b.fill(token, "loaded").await, "the lease still stands");
@@ -110,7 +110,7 @@ async fn an_append_beside_a_write_stores_nothing(b: LogBench) {
     b.assert_pending("one").await;
     assert_eq!(b.get().await, None);
     assert!(b.finish(owner, &[one]).await);
-    assert!(matches!(b.lease().await.1, Lease::Bypass(_)));
+    assert!(matches!(b.lease().await.1, Lease::Bypass(_, _)));
     b.end(write, None).await;
     b.assert_not_pending().await;
 }
@@ -144,6 +144,7 @@ async fn none_of_many_is_filled_over_a_pending_value(b: LogBench) {
     let asks: Vec<_> = [&b, &other]
         .map(|b| Ask {
             key: b.key.clone(),
+            tags: Tags::new(),
             token: Token::fresh(),
             mode: LeaseMode::IfMissing,
         })
@@ -228,7 +229,7 @@ async fn finishing_a_write_without_a_value_leaves_value_and_lease(b: LogBench) {
     let one = b.logged(b.write("one")).await;
     b.put("cached").await;
     let (token, lease) = b.lease_mode(LONG, LeaseMode::Refresh).await;
-    assert!(matches!(lease, Lease::Granted), "{lease:?}");
+    assert!(matches!(lease, Lease::Granted(_)), "{lease:?}");
     assert!(b.finish(owner, &[one]).await);
     assert_eq!(b.get().await.as_deref(), Some("cached"));
     assert!(b.fill(token, "loaded").await);
@@ -239,7 +240,7 @@ async fn finishing_may_remove_value_and_lease(b: LogBench) {
     let one = b.logged(b.write("one")).await;
     b.put("cached").await;
     let (token, lease) = b.lease_mode(LONG, LeaseMode::Refresh).await;
-    assert!(matches!(lease, Lease::Granted), "{lease:?}");
+    assert!(matches!(lease, Lease::Granted(_)), "{lease:?}");
     assert!(b.finish_invalidating(owner, &[one]).await);
     assert_eq!(b.get().await, None);
     assert!(!b.fill(token, "from before").await);
@@ -289,7 +290,7 @@ async fn burying_may_remove_value_and_lease(b: LogBench) {
     );
     b.put("cached").await;
     let (token, lease) = b.lease_mode(LONG, LeaseMode::Refresh).await;
-    assert!(matches!(lease, Lease::Granted), "{lease:?}");
+    assert!(matches!(lease, Lease::Granted(_)), "{lease:?}");
     assert!(b.bury(owner, &[one]).await);
     assert_eq!(b.get().await.as_deref(), Some("cached"));
     let mut burial = b.burial(&[two]);

@@ -18,7 +18,7 @@ end
 -- Takes so many sequence numbers for this run. They are not before the time, so that they go on where the last one was lost; and not
 -- before what is there, for where the clock was set back too.
 local function reserve(count, last)
-  NEXT = math.max(last + 1, time_us())
+  NEXT = math.max(last + 1, micros())
   if NEXT + count >= BEYOND then error({ err = 'ERR the log has no greater sequence numbers' }) end
   redis.call('SET', LOG .. '/seq', whole(NEXT + count - 1))
 end
@@ -109,13 +109,14 @@ local function kind_of(text)
 end
 
 -- Appends a write. Where the entry cannot be told of it, as by a user who may not, it is not pending, and nothing says that it is.
-local function append(now, stream, head, arguments, ttl, first, rest)
+local function append(now, stream, head, arguments, ttl, first, middle, since, rest)
   local sequence, text, done, failure
   if ttl == '' then
     sequence, text = add(stream, 'h', head, 'a', arguments)
     done, failure = pcall(note, now, text)
   else
-    local value = stamped(first, rest, stamp_of(now))
+    local number = admit(first, since, rest, ttl) or struct.pack('<I8', clock_now())
+    local value = stamped(first, middle .. number .. rest, stamp_of(now))
     sequence, text = add(stream, 'h', head, 'a', arguments, 'v', value)
     done, failure = pcall(show, now, text, stream, value, ttl)
   end

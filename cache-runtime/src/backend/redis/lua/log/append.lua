@@ -1,4 +1,4 @@
--- ARGV: the log, and for each write its kind, head and arguments, and TTL and value before and after the stamp, or three
+-- ARGV: the log, and for each write its kind, head and arguments, and TTL and the four parts of the value, or five
 -- empty ones.
 -- Answers for each write its sequence number, or where too many are pending {the number that it would have had, 1 if others of its key are}.
 local now = now_ms()
@@ -28,11 +28,11 @@ local function is_full(func, most)
   return counts[func] >= most
 end
 
-local answers = for_each(now, 1, 6, function(_, at)
+local answers = for_each(now, 1, 8, function(_, at)
   local kind = kind_of(ARGV[at + 1])
   local func = kind.func
   if is_full(func, kind.most) then return { next_number(), last_pending() and 1 or 0 } end
-  local sequence = append(now, kind.stream, unpack(ARGV, at + 2, at + 6))
+  local sequence = append(now, kind.stream, unpack(ARGV, at + 2, at + 8))
   counts[func] = counts[func] + 1
   if entries then entries = entries + 1 end
   changed[func] = true

@@ -1,4 +1,4 @@
--- What the scripts of the write log begin with, after state.lua.
+-- What the scripts of the write log begin with, after state.lua and tags.lua.
 --
 -- ARGV[1] is the hash tag that all keys of the log share, here T:
 --   T:<p>        the writes of a partition: a stream of entries "<sequence>-0" with the fields h (head: "<TTL> <length of the
@@ -18,11 +18,6 @@ local COUNT, DEAD, LETTERED, TERMS = LOG .. '/count', LOG .. '/dead', LOG .. '/d
 local PARTITIONS = 16
 -- From here on Lua's numbers skip some.
 local BEYOND = 9007199254740992
-
-local function time_us()
-  local time = redis.call('TIME')
-  return time[1] * 1000000 + time[2]
-end
 
 local function whole_number(text)
   local number = type(text) == 'string' and string.find(text, '^%d+$') and tonumber(text)
