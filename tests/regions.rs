@@ -9,9 +9,9 @@ use tokio::process::Command;
 use tokio::sync::Mutex;
 
 /// Each sort of fault comes once.
-const WRITES: &str = "2500";
+const WRITES: &str = "1600";
 /// Enough for some of them.
-const FEW: &str = "1000";
+const FEW: &str = "600";
 
 /// Only a run that hangs takes so long: it gives up by itself before.
 const LONGEST_RUN: Duration = Duration::from_secs(400);

@@ -180,8 +180,8 @@ impl Consumer {
         let work = Work::of(&events, &self.shared);
         self.carry_out(&work).await?;
         let counts = &self.shared.counts;
-        for lag in &work.lags {
-            counts.lags.note(*lag + began.elapsed());
+        for &(lag, invalidations) in &work.lags {
+            counts.lags.note(lag + began.elapsed(), invalidations);
         }
         counts.applied.add(work.lags.len() as u64);
         counts.skipped.add(work.skipped);
@@ -216,8 +216,8 @@ struct Work {
     keys: Keys,
     everything: bool,
     positions: Vec<Position>,
-    /// How long those that are not the group's own had been on their way.
-    lags: Vec<Duration>,
+    /// How long those that are not the group's own had been on their way, and how many invalidations each is.
+    lags: Vec<(Duration, u64)>,
     skipped: u64,
     unreadable: u64,
 }
@@ -241,12 +241,22 @@ impl Work {
                 work.skipped += 1;
                 continue;
             }
-            work.lags.push(delivered.age + event.waited);
-            match &event.what {
-                What::Keys(keys) => keys.iter().for_each(|key| work.keys.push(key.clone())),
-                What::Tags(tags) => tags.iter().for_each(|tag| work.keys.push_tag(tag.clone())),
-                What::Everything => work.everything = true,
-            }
+            let invalidations = match &event.what {
+                What::Keys(keys) => {
+                    keys.iter().for_each(|key| work.keys.push(key.clone()));
+                    keys.len()
+                }
+                What::Tags(tags) => {
+                    tags.iter().for_each(|tag| work.keys.push_tag(tag.clone()));
+                    tags.len()
+                }
+                What::Everything => {
+                    work.everything = true;
+                    1
+                }
+            };
+            let lag = delivered.age + event.waited;
+            work.lags.push((lag, invalidations as u64));
         }
         work.keys.dedup();
         work

@@ -47,9 +47,10 @@ fn end(place: usize) -> u64 {
 }
 
 impl Lags {
-    pub(super) fn note(&self, lag: Duration) {
+    /// Notes a time that so many invalidations took.
+    pub(super) fn note(&self, lag: Duration, invalidations: u64) {
         let micros = u64::try_from(lag.as_micros()).unwrap_or(u64::MAX);
-        self.counts[place(micros)].fetch_add(1, Ordering::Relaxed);
+        self.counts[place(micros)].fetch_add(invalidations, Ordering::Relaxed);
         self.last.store(micros, Ordering::Relaxed);
     }
 
@@ -98,7 +99,7 @@ mod tests {
         let lags = Lags::default();
         assert_eq!(lags.quantiles([0.5, 0.99]), [Duration::ZERO; 2]);
         for millis in 1..=100 {
-            lags.note(Duration::from_millis(millis));
+            lags.note(Duration::from_millis(millis), 3);
         }
         let [median, most] = lags.quantiles([0.5, 0.99]).map(|lag| lag.as_millis());
         assert!((50..=57).contains(&median), "{median}");

@@ -41,7 +41,8 @@ pub struct BusStats {
     pub oldest: Duration,
     /// How long the last event took from its invalidation in the other region until it was carried out here. While a bus is away events wait, and that counts.
     pub lag: Duration,
-    /// What half of the events did not exceed, of all that this process has carried out, rounded up by up to an eighth.
+    /// What half of the invalidations did not exceed, of all that this process has carried out for others, rounded up by up to an eighth. Those that came in one event
+    /// count as long as the one of them that waited longest.
     pub lag_p50: Duration,
     /// What 99% of them did not exceed.
     pub lag_p99: Duration,

@@ -304,9 +304,9 @@ impl Scene {
         Ok(all)
     }
 
-    /// Compares the entries of both regions with what was acknowledged: those of the rows of this round and the one before it.
+    /// Compares the entries of both regions with what was acknowledged: those of the rows of this round.
     pub(super) async fn compare(&self, found: &mut Found) -> Result<(), Trouble> {
-        let first = Row::of_round(self.round.saturating_sub(1), 0);
+        let first = Row::of_round(self.round, 0);
         let versions = self.acknowledged.versions_from(first.0);
         for (store, region) in self.stores.iter().zip(REGIONS) {
             let cache = Cache::builder().url(&store.url())?.namespace("regions");
