@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use cache_runtime::bus::MemoryBus;
+use cache_runtime::backend::Token;
+use cache_runtime::bus::{Bus, Event, Group, MemoryBus, Published, What};
 use cache_runtime::{Cache, CacheBuilder};
-use tests::{DEADLINE, Logs, RedisServer, redis_builder};
+use tests::{DEADLINE, FaultyBus, Logs, RedisServer, redis_builder};
 
 use crate::world::*;
 
-fn short(builder: CacheBuilder, bus: impl cache_runtime::bus::Bus, name: &str) -> CacheBuilder {
+fn short(builder: CacheBuilder, bus: impl Bus, name: &str) -> CacheBuilder {
     let options = quick().retention(Duration::from_secs(600), 5);
     builder.bus(bus, name).unwrap().bus_options(options)
 }
@@ -90,6 +91,32 @@ async fn a_bus_that_has_lost_everything_costs_every_region_a_flush() {
     fill(&there, &database, 2).await;
     here.invalidate(item::key(2)).await.unwrap();
     gone(&there, 2).await;
+}
+
+/// A flush before it would leave a gap: nobody tells of what was published before the group, and nothing removes what was loaded after the flush.
+#[tokio::test]
+async fn a_region_is_flushed_after_its_group_is_made() {
+    let (bus, server) = tokio::join!(RedisServer::start(), RedisServer::start());
+    let (looker, database) = (looker(&server).await, Database::default());
+    let (faulty, faults) = FaultyBus::new(redis_bus(&bus).await);
+    faults.before_join.set({
+        let (looker, database, raw) = (looker.clone(), database.clone(), redis_bus(&bus).await);
+        async move {
+            fill(&looker, &database, 1).await;
+            database.change();
+            let event = Event {
+                origin: Group::of_region("there").unwrap(),
+                is_for_origin: false,
+                waited: Duration::ZERO,
+                what: What::Keys(vec![item::key(1)]),
+            };
+            let published = raw.publish(Token::fresh(), 1, &[event]).await.unwrap();
+            assert_eq!(published, Published::Done);
+        }
+    });
+    let cache = region(&server, faulty, "here").await;
+    until(&cache, |bus| bus.flushes == 1).await;
+    assert_eq!(fill(&looker, &database, 1).await, database.now());
 }
 
 /// As after a failover to a copy that was behind: the groups are there, and nobody of them can know.

@@ -85,15 +85,23 @@ async fn a_strict_writer_is_told() {
 }
 
 #[tokio::test]
-async fn write_throughs_are_told() {
+async fn a_write_through_is_told() {
     is_told(async |_, database| {
         write_through(database, 1).await.unwrap();
     })
     .await;
+}
+
+#[tokio::test]
+async fn an_eventual_write_through_is_told() {
     is_told(async |_, database| {
         write_through_eventually(database, 1).await.unwrap();
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_write_through_with_versions_is_told() {
     is_told(async |_, database| {
         write_through_versioned(database, 1).await.unwrap();
     })

@@ -1,7 +1,9 @@
 //! A bus that can be away, and that can lack what it needs to keep its promises.
 
-use std::sync::Arc;
+use std::fmt;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use cache_runtime::backend::{BackendFuture, Token};
@@ -30,6 +32,34 @@ pub struct BusFaults {
     pub claims_nothing: AtomicBool,
     /// Nobody notices that events were lost.
     pub forgets_quietly: AtomicBool,
+    /// What happens just before a group is made.
+    pub before_join: Happening,
+}
+
+type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Something that happens once, when a test has it happen.
+#[derive(Default)]
+pub struct Happening(Mutex<Option<Work>>);
+
+impl Happening {
+    /// Has this happen the next time.
+    pub fn set(&self, work: impl Future<Output = ()> + Send + 'static) {
+        *self.0.lock().unwrap() = Some(Box::pin(work));
+    }
+
+    async fn happen(&self) {
+        let work = self.0.lock().unwrap().take();
+        if let Some(work) = work {
+            work.await;
+        }
+    }
+}
+
+impl fmt::Debug for Happening {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Happening")
+    }
 }
 
 impl<B: Bus> FaultyBus<B> {
@@ -76,6 +106,7 @@ impl<B: Bus> Bus for FaultyBus<B> {
 
     fn join<'a>(&'a self, group: &'a Group) -> BackendFuture<'a, Option<Token>> {
         Box::pin(async move {
+            self.faults.before_join.happen().await;
             let flush = self.bus.join(group).await?;
             Ok(flush.filter(|_| !self.faults.forgets_quietly.load(SeqCst)))
         })
