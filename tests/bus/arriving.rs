@@ -133,9 +133,17 @@ async fn what_was_acknowledged_by_all_does_not_stay_on_the_bus() {
 async fn lags_and_ages_are_by_the_clocks_of_the_bus_and_the_outbox() {
     let clock = ManualClock::new();
     let (bus, faults) = FaultyBus::new(MemoryBus::with_clock(&clock));
-    let builder = || Cache::builder().clock(&clock);
-    let here = build(builder(), bus.clone(), "here").await;
-    let there = build(builder(), bus, "there").await;
+    // Not the quick options: by the clock of the bus the groups are silent for all that time.
+    let region = async |name| {
+        let builder = Cache::builder().clock(&clock);
+        builder
+            .bus(bus.clone(), name)
+            .unwrap()
+            .build()
+            .await
+            .unwrap()
+    };
+    let (here, there) = (region("here").await, region("there").await);
     faults.refuses.store(true, SeqCst);
     here.invalidate(item::key(1)).await.unwrap();
     clock.advance(Duration::from_secs(10));
