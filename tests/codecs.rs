@@ -421,7 +421,7 @@ mod unreadable_types {
             );
         }
         assert_eq!(
-            server.query::<u64>(&cmd("DBSIZE")).await,
+            server.entries().await.len(),
             0,
             "nothing is stored that could not be read"
         );
@@ -761,7 +761,7 @@ mod foreign_bytes {
     }
 
     #[tokio::test]
-    async fn any_changed_byte_of_an_entry_is_noticed_and_a_changed_stamp_only_changes_its_age() {
+    async fn any_changed_byte_of_an_entry_is_noticed_but_for_what_the_server_writes() {
         let server = RedisServer::start().await;
         let (whole, cache, db) = (entry(&server).await, on_redis(&server).await, Db::default());
         let mut connection = server.connection().await;
@@ -780,7 +780,10 @@ mod foreign_bytes {
                         .unwrap();
                     match page::peek().await {
                         None => {}
-                        found if (8..16).contains(&at) => assert_eq!(found, sound),
+                        // What the server writes, its time and the version of the tags, no checksum can cover.
+                        found if (8..16).contains(&at) || (56..64).contains(&at) => {
+                            assert_eq!(found, sound);
+                        }
                         Some(_) => panic!("byte {at} was not missed"),
                     }
                 }

@@ -9,6 +9,7 @@ mod hit;
 mod redis;
 mod report;
 mod stampede;
+mod tags;
 mod trace;
 mod workload;
 mod write_behind;
@@ -23,6 +24,7 @@ Usage: cargo run --release -p benches -- SUITE [--json]
   redis          hits on Redis by 1 to 256 tasks (starts a redis-server of its own)
   stampede       1,000 callers of one cold key, in one process and in eight; hot keys that expire, in every mode
   batch          100 keys at once on Redis, at several hit ratios (starts a redis-server of its own)
+  tags           what tags cost a hit on Redis, and an invalidation of one by the number of its entries (starts a redis-server of its own)
   write_behind   acknowledged writes by 64 tasks, flushes into PostgreSQL, the memory of pending writes (starts servers of its own)
   write_through  what a writer costs beyond its body and one SET (starts a redis-server of its own)
   compile        what an annotation costs `cargo check`
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
         ["redis"] => redis::run(),
         ["stampede"] => stampede::run(),
         ["batch"] => batch::run(),
+        ["tags"] => tags::run(),
         ["write_behind"] => write_behind::run(),
         ["write_through"] => write_through::run(),
         // How `stampede` starts its other processes.

@@ -180,6 +180,14 @@ impl RedisServer {
             .expect("the server knows the command")
     }
 
+    /// The names of all keys, in their order, but for the versions of tags: those of a namespace are there from its first load on.
+    pub async fn entries(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.query(redis::cmd("KEYS").arg("*")).await;
+        names.retain(|name| !name.contains("/tags}"));
+        names.sort_unstable();
+        names
+    }
+
     /// How often each command has run (in lower case, such as `get` or `config|get`) since the last call of
     /// [`forget_calls`](Self::forget_calls). The test's own are among them.
     pub async fn calls(&self) -> BTreeMap<String, u64> {

@@ -98,6 +98,33 @@ async fn a_load_from_before_an_invalidation_of_a_tag_of_its_result_is_for_nobody
     .await;
 }
 
+/// Two callers of one key may name different tags: the second is not given what the first one's tag has invalidated.
+#[tokio::test]
+async fn a_load_is_not_shared_by_callers_who_know_other_tags() {
+    each_pair(async |one, other| {
+        one.clear().await.unwrap();
+        let db = Db::default();
+        let (first, late, ()) = tokio::join!(
+            one.scope(of_argument(&db, 7, 1)),
+            async {
+                db.read.arrived(1).await;
+                db.change();
+                other.invalidate_tag("org:7").await.unwrap();
+                one.scope(of_argument(&db, 8, 1)).await
+            },
+            async {
+                db.read.arrived(1).await;
+                for _ in 0..4 {
+                    tests::idle().await;
+                }
+                db.read.open();
+            },
+        );
+        assert_eq!((first.version, late.version), (0, 1));
+    })
+    .await;
+}
+
 #[cached(key = "plain:<id>")]
 async fn plain(db: &Db, id: u64) -> User {
     db.user(id).await

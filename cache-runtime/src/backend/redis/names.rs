@@ -113,17 +113,14 @@ impl Names {
         }
     }
 
-    /// The pattern of `SCAN` that every name of the namespace matches, and no other does.
+    /// The pattern of `SCAN` that the name of every entry of the namespace matches, and no other does.
     pub(super) fn pattern(&self) -> Vec<u8> {
-        let mut pattern = Vec::with_capacity(self.prefix.len() + 1);
-        for &byte in self.prefix.as_bytes() {
-            if matches!(byte, b'*' | b'?' | b'[' | b']' | b'\\' | b'^' | b'-') {
-                pattern.push(b'\\');
-            }
-            pattern.push(byte);
-        }
-        pattern.push(b'*');
-        pattern
+        begins_with(&self.prefix)
+    }
+
+    /// The pattern that the name of every tag of the namespace matches, and no other does: neither its clock nor its own version.
+    pub(super) fn pattern_of_tags(&self) -> Vec<u8> {
+        begins_with(&self.tags)
     }
 
     /// Names of value and state of the entry to which a name that `SCAN` found belongs.
@@ -135,6 +132,18 @@ impl Names {
         let state = [&value[..], b"/s"].concat();
         (value, state)
     }
+}
+
+fn begins_with(prefix: &str) -> Vec<u8> {
+    let mut pattern = Vec::with_capacity(prefix.len() + 1);
+    for &byte in prefix.as_bytes() {
+        if matches!(byte, b'*' | b'?' | b'[' | b']' | b'\\' | b'^' | b'-') {
+            pattern.push(b'\\');
+        }
+        pattern.push(byte);
+    }
+    pattern.push(b'*');
+    pattern
 }
 
 /// A name, written straight into a command.

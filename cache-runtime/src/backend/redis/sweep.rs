@@ -15,34 +15,64 @@ const STEP: &[u8] = b"1000";
 pub(super) async fn clear(link: &Arc<Link>, names: &Names) -> Result<(), BackendError> {
     // Twice: a value that a load from before this stored during the first pass, in place of its lease, may be passed over by it, as
     // SCAN promises only what is there from its beginning to its end.
-    pass(link, names).await?;
-    pass(link, names).await
+    for _ in 0..2 {
+        let mut pages = Pages::of(names.pattern());
+        while let Some(found) = pages.next(link).await? {
+            invalidate(link, found).await?;
+        }
+    }
+    // A version that is missing counts as newer than everything. The clock stays: it must not fall behind an entry that is being stored.
+    let mut pages = Pages::of(names.pattern_of_tags());
+    while let Some(found) = pages.next(link).await? {
+        if !found.is_empty() {
+            let mut unlink = Cmd::with_capacity(found.len() + 1, 64 * found.len());
+            unlink.arg("UNLINK").arg(found);
+            link.send(&unlink).await?;
+        }
+    }
+    Ok(())
 }
 
-async fn pass(link: &Arc<Link>, names: &Names) -> Result<(), BackendError> {
-    let pattern = names.pattern();
-    let mut cursor = b"0".to_vec();
-    loop {
+async fn invalidate(link: &Arc<Link>, found: Vec<Vec<u8>>) -> Result<(), BackendError> {
+    let mut entries: Vec<_> = found.into_iter().map(Names::entry_of).collect();
+    entries.sort_unstable();
+    entries.dedup();
+    let entries: Vec<_> = entries
+        .iter()
+        .map(|(value, state)| [&value[..], &state[..]])
+        .collect();
+    link.run_on_all(&scripts::INVALIDATE, &entries).await
+}
+
+/// A scan of the names that match a pattern, page by page.
+struct Pages {
+    pattern: Vec<u8>,
+    /// `None` after the last page.
+    cursor: Option<Vec<u8>>,
+}
+
+impl Pages {
+    fn of(pattern: Vec<u8>) -> Self {
+        Self {
+            pattern,
+            cursor: Some(b"0".to_vec()),
+        }
+    }
+
+    async fn next(&mut self, link: &Arc<Link>) -> Result<Option<Vec<Vec<u8>>>, BackendError> {
+        let Some(cursor) = &self.cursor else {
+            return Ok(None);
+        };
         let mut scan = Cmd::with_capacity(6, 64);
         scan.arg("SCAN")
             .arg(&cursor[..])
             .arg("MATCH")
-            .arg(&pattern[..])
+            .arg(&self.pattern[..])
             .arg("COUNT")
             .arg(STEP);
         let (next, found) = page(link.send(&scan).await?)?;
-        let mut entries: Vec<_> = found.into_iter().map(Names::entry_of).collect();
-        entries.sort_unstable();
-        entries.dedup();
-        let entries: Vec<_> = entries
-            .iter()
-            .map(|(value, state)| [&value[..], &state[..]])
-            .collect();
-        link.run_on_all(&scripts::INVALIDATE, &entries).await?;
-        if next == b"0" {
-            return Ok(());
-        }
-        cursor = next;
+        self.cursor = (next != b"0").then_some(next);
+        Ok(Some(found))
     }
 }
 
