@@ -1,8 +1,10 @@
 //! The cases that every bus passes, on those that come with the crate.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use cache_runtime::bus::{Bus, MemoryBus, RedisBus};
+use cache_runtime::backend::Token;
+use cache_runtime::bus::{Bus, Event, Group, MemoryBus, Read, RedisBus, What};
 use cache_runtime::testing::conformance::bus_cases;
 use tests::RedisServer;
 
@@ -36,4 +38,32 @@ async fn redis_passes_every_case() {
     })
     .await;
     assert_eq!(failing, [""; 0]);
+}
+
+/// The server's time is asked for from time to time; a read that has waited for long is no measure of it.
+#[tokio::test]
+async fn an_event_is_not_older_than_it_is() {
+    let server = RedisServer::start().await;
+    let bus = RedisBus::from_url(&server.url()).unwrap();
+    let bus = bus.connect().await.unwrap();
+    let (group, process) = (Group::of_region("here").unwrap(), Token::fresh());
+    bus.join(&group).await.unwrap();
+    let read = bus.read(&group, process, Read::New, 10, tests::DEADLINE);
+    let publish = async {
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        let event = Event {
+            origin: group.clone(),
+            is_for_origin: false,
+            waited: Duration::ZERO,
+            what: What::Everything,
+        };
+        let began = Instant::now();
+        bus.publish(Token::fresh(), 1, &[event]).await.unwrap();
+        began
+    };
+    let (read, began) = tokio::join!(read, publish);
+    let age = read.unwrap().expect("a group")[0].age;
+    // The number of the event is in whole milliseconds.
+    let longest = began.elapsed() + Duration::from_millis(5);
+    assert!(age <= longest, "{age:?}, not {longest:?}");
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use cache_runtime::bus::MemoryBus;
 use cache_runtime::{Cache, Error};
-use tests::{DEADLINE, FaultyBus, RedisServer, eventually, within};
+use tests::{DEADLINE, FaultyBus, Logs, RedisServer, eventually, within};
 
 use crate::world::*;
 
@@ -79,6 +79,26 @@ async fn a_cache_starts_without_a_bus_and_joins_it_later() {
     fill(&there, &database, 1).await;
     here.invalidate(item::key(1)).await.unwrap();
     gone(&there, 1).await;
+}
+
+#[tokio::test]
+async fn what_the_bus_refuses_is_told_once() {
+    let logs = Logs::capture();
+    let (bus, server) = tokio::join!(RedisServer::start(), RedisServer::start());
+    let () = bus
+        .query(redis::cmd("SET").arg("{cache/bus}").arg("x"))
+        .await;
+    let cache = region(&server, redis_bus(&bus).await, "here").await;
+    for id in 0..3 {
+        cache.invalidate(item::key(id)).await.unwrap();
+    }
+    until(&cache, |bus| bus.failed_sends > 2).await;
+    let warnings = logs.count("WARN cache_runtime::events");
+    assert_eq!(warnings, 1, "{}", logs.text());
+    // Once that is put right, it goes on by itself.
+    let () = bus.query(redis::cmd("DEL").arg("{cache/bus}")).await;
+    cache.flush_events(DEADLINE).await.unwrap();
+    until(&cache, |bus| bus.flushes > 0).await;
 }
 
 #[tokio::test]

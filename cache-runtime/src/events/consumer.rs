@@ -70,7 +70,7 @@ impl Consumer {
             };
             let pause = match ended {
                 Ok(()) => {
-                    pauses.over();
+                    pauses = Pauses::new();
                     continue;
                 }
                 Err(Trouble::Gone) => break,
@@ -79,7 +79,10 @@ impl Consumer {
                     STORE_AWAY
                 }
                 Err(Trouble::Bus(error)) => {
-                    tracing::debug!(bus = shared.bus.name(), %error, "events of other regions cannot be read");
+                    shared.complain(
+                        &error,
+                        "events of other regions cannot be read; it is tried again",
+                    );
                     pauses.next()
                 }
             };

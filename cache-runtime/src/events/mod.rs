@@ -13,6 +13,7 @@ pub(crate) mod stats;
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use self::consumer::Consumer;
@@ -24,7 +25,7 @@ use crate::backend::{Format, Token};
 use crate::bus::{Bus, Group};
 use crate::cache::{Cache, Inner};
 use crate::clock::Clock;
-use crate::error::{BackendError, Error};
+use crate::error::{BackendError, BackendErrorKind, Error};
 use crate::guard::{Delivery, Guarded};
 use crate::invalidation::Keys;
 use crate::key::Key;
@@ -62,6 +63,7 @@ struct Shared {
     outbox: Outbox,
     counts: Counts,
     closing: Closing,
+    has_warned: AtomicBool,
 }
 
 impl Events {
@@ -83,6 +85,7 @@ impl Events {
                 outbox,
                 counts: Counts::default(),
                 closing: Closing::default(),
+                has_warned: AtomicBool::new(false),
             }),
         }
     }
@@ -145,6 +148,17 @@ impl Shared {
     ) -> Result<T, BackendError> {
         let answer = tokio::time::timeout(wait + PATIENCE, answer).await;
         answer.unwrap_or_else(|_| Err(BackendError::late()))
+    }
+
+    fn complain(&self, error: &BackendError, problem: &'static str) {
+        let bus = self.bus.name();
+        // A connection that is lost tells of itself; what the bus refuses somebody has to see to, and is told so once.
+        let is_refusal = error.kind() == BackendErrorKind::Rejected;
+        if is_refusal && !self.has_warned.swap(true, Ordering::Relaxed) {
+            tracing::warn!(bus, %error, "{problem}");
+        } else {
+            tracing::debug!(bus, %error, "{problem}");
+        }
     }
 }
 
@@ -272,9 +286,5 @@ impl Pauses {
         let pause = self.0;
         self.0 = (pause * 2).min(LONGEST_PAUSE);
         pause
-    }
-
-    fn over(&mut self) {
-        self.0 = FIRST_PAUSE;
     }
 }

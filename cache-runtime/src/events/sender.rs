@@ -81,7 +81,9 @@ impl Sender {
                     events = vec![self.everything(is_for_origin)];
                 }
                 Err(error) => {
-                    self.failed(&error);
+                    self.shared.counts.failed_sends.add(1);
+                    let problem = "events for other regions are not published; they are sent again";
+                    self.shared.complain(&error, problem);
                     if self.shared.closing.is_closed() {
                         return false;
                     }
@@ -131,11 +133,5 @@ impl Sender {
             waited: Duration::ZERO,
             what: What::Everything,
         }
-    }
-
-    fn failed(&self, error: &BackendError) {
-        self.shared.counts.failed_sends.add(1);
-        let waiting = self.shared.outbox.len();
-        tracing::debug!(bus = self.shared.bus.name(), %error, waiting, "events not published; they are sent again");
     }
 }
