@@ -37,10 +37,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Figures, Trouble> {
         for (at, fault) in (1..).zip(faults) {
             // From here: a fault may have let through more writes than its share.
             let begun = scene.acknowledged();
-            scene.written(begun + share / 2).await?;
+            scene.written(begun + share).await?;
             scene.carry_out(fault).await?;
-            scene.written_unless_held(begun + share).await?;
-            // After each: the flush of a later one would take away what shows that this one did harm.
+            // At once, and after each: a later write of a row, and the flush of a later fault, would take away what shows that this one did harm.
             scene.settle().await?;
             scene.compare(&mut found).await?;
             if arguments.verbose {

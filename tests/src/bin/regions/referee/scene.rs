@@ -115,14 +115,6 @@ impl Scene {
         Ok(())
     }
 
-    /// The same, unless nobody writes until the next round.
-    pub(super) async fn written_unless_held(&mut self, writes: u64) -> Result<(), Trouble> {
-        if self.is_held {
-            return Ok(());
-        }
-        self.written(writes).await
-    }
-
     pub(super) fn acknowledged(&self) -> u64 {
         self.acknowledged.count()
     }
