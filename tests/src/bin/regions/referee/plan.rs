@@ -55,7 +55,7 @@ impl Plan {
         let mut random = Rng::with_seed(arguments.seed);
         let mut faults = Vec::new();
         // What a run without a mechanism is to show depends on who reads what when: more than one chance.
-        let least = if arguments.without.any() { 3 } else { 1 };
+        let least = if arguments.without.any() { 4 } else { 1 };
         let many = usize::try_from(arguments.writes / WRITES).unwrap_or(usize::MAX);
         while faults.len() < many.max(least) {
             let mut round = round(&mut random, arguments.away);
