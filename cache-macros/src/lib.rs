@@ -19,6 +19,7 @@ use proc_macro::TokenStream;
 use quote::quote;
 
 #[doc = include_str!("../docs/cached.md")]
+#[doc = include_str!("../docs/read_through.md")]
 #[doc = include_str!("../docs/write_through.md")]
 #[doc = include_str!("../docs/write_behind.md")]
 #[proc_macro_attribute]

@@ -35,6 +35,7 @@ impl Tag {
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(crate) enum PatternName {
     Aside,
+    ReadThrough,
     WriteThrough,
     WriteBehind,
 }
@@ -42,6 +43,7 @@ pub(crate) enum PatternName {
 /// A pattern with what only it has.
 pub(crate) enum Pattern {
     Aside,
+    ReadThrough,
     WriteThrough(WriteThrough),
     WriteBehind(WriteBehind),
 }
@@ -115,7 +117,7 @@ impl Cached {
     /// Whether what the function returns is what is stored.
     pub(crate) fn stores_result(&self) -> bool {
         match &self.pattern {
-            Pattern::Aside => true,
+            Pattern::Aside | Pattern::ReadThrough => true,
             Pattern::WriteThrough(writer) => writer.value.is_none(),
             Pattern::WriteBehind(_) => false,
         }

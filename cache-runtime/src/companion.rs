@@ -9,6 +9,7 @@ use crate::invalidation::Keys;
 use crate::key::Key;
 use crate::pattern::entries::{self, CacheValue};
 use crate::pattern::known::Known;
+use crate::pattern::read_through::ahead;
 use crate::shape::{IntoOutput, Outcome, Shape};
 use crate::spec::{CodecKind, Spec};
 use crate::stampede::stale;
@@ -97,7 +98,9 @@ where
     };
     inner.epochs.advance(std::slice::from_ref(&key));
     inner.tell_regions_of(std::slice::from_ref(&key));
-    inner.guarded.put(&key, stored, keep).await?;
+    if inner.guarded.put(&key, stored, keep).await? && spec.refreshes_ahead() {
+        ahead::watch(&cache, spec, &key, &life);
+    }
     Ok(())
 }
 

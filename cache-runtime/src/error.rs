@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
+pub use crate::registry::{GetError, LoadFailure};
+
 /// An error of the cache itself.
 ///
 /// A cached function never returns one of these on its own account: reads fail open. They come from building a cache, from
@@ -34,6 +36,15 @@ pub enum Error {
     ShutDown,
     /// So many keys' invalidations could not be published on the bus in time. They are published when it is back.
     Unpublished(u64),
+    /// A read-through loader had to run, and the cache it ran on has no value for an argument marked `#[context]`.
+    MissingContext {
+        /// The loader's name.
+        function: &'static str,
+        /// The type of the context.
+        context: &'static str,
+    },
+    /// [`Cache::get`](crate::Cache::get) has no value to return.
+    Get(Box<GetError>),
 }
 
 impl fmt::Display for Error {
@@ -61,6 +72,11 @@ impl fmt::Display for Error {
                 f,
                 "the invalidations of {keys} keys are not on the bus yet; they are published when it is back"
             ),
+            Self::MissingContext { function, context } => write!(
+                f,
+                "`{function}` needs `{context}` to load, and this cache was not given it: use `Cache::builder().provide(…)`"
+            ),
+            Self::Get(error) => error.fmt(f),
         }
     }
 }
@@ -74,11 +90,13 @@ impl std::error::Error for Error {
             | Self::NotLogged(error) => Some(error),
             Self::Config(error) => Some(error),
             Self::Codec(error) => Some(error),
+            Self::Get(error) => error.source(),
             Self::AlreadyInstalled
             | Self::Timeout(_)
             | Self::LogFull(_)
             | Self::ShutDown
-            | Self::Unpublished(_) => None,
+            | Self::Unpublished(_)
+            | Self::MissingContext { .. } => None,
         }
     }
 }
@@ -98,6 +116,15 @@ impl From<ConfigError> for Error {
 impl From<CodecError> for Error {
     fn from(error: CodecError) -> Self {
         Self::Codec(error)
+    }
+}
+
+impl From<GetError> for Error {
+    fn from(error: GetError) -> Self {
+        match error {
+            GetError::OfCache(error) => error,
+            error => Self::Get(Box::new(error)),
+        }
     }
 }
 

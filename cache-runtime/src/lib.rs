@@ -73,6 +73,7 @@ mod pattern;
 pub mod private;
 mod race;
 mod random;
+mod registry;
 mod shape;
 mod spec;
 mod stampede;
@@ -83,10 +84,12 @@ pub use cache::{Cache, CacheBuilder, Ttl, carry};
 #[cfg(feature = "macros")]
 pub use cache_macros::{cached, invalidates};
 pub use clock::{Clock, ManualClock};
-pub use error::{BackendError, BackendErrorKind, CodecError, ConfigError, Error};
+pub use error::{
+    BackendError, BackendErrorKind, CodecError, ConfigError, Error, GetError, LoadFailure,
+};
 pub use events::options::BusOptions;
 pub use events::stats::BusStats;
-pub use key::{Key, KeyElements, KeyPart, KeyWriter};
+pub use key::{FromKeyPart, Key, KeyElements, KeyPart, KeyText, KeyWriter};
 pub use observe::{BackendStats, FunctionStats, Stats};
 pub use pattern::entries::CacheValue;
 pub use pattern::write_behind::letters::{DeadLetter, Retried};
@@ -94,6 +97,7 @@ pub use pattern::write_behind::options::WriteBehind;
 pub use pattern::write_behind::report::{FlushReport, WriteBehindStats};
 pub use pattern::write_behind::writer::Write;
 pub use pattern::write_through::RowVersion;
+pub use registry::{Check, Finding, FindingKind, FunctionInfo, Place};
 pub use spec::{CodecKind, Consistency, Pattern, Queueing, Spec, Stampede, WhenFull, WriterSpec};
 
 /// The README's code, as tests.

@@ -9,10 +9,14 @@ pub use crate::pattern::background::{
     again, finish_in_background, finish_in_time, late, lend, own,
 };
 pub use crate::pattern::batch::{BatchKeys, BatchProbe, Fit, batch, element};
+pub use crate::pattern::contexts::{Contexts, Shared, handed_in, missing};
 pub use crate::pattern::entries::CacheValue;
 pub use crate::pattern::known::Known;
 pub use crate::pattern::read::{finish, read, read_tagged};
-pub use crate::pattern::write_behind::contexts::Contexts;
+pub use crate::pattern::read_through::{
+    Parse, ParsedOf, ReadThrough, Values, assert_parsed, finish_read_through, lacking, loader,
+    loading,
+};
 pub use crate::pattern::write_behind::writer::{
     Behind, BodyError, FromSequence, Keeper, Ran, Registered, Running, ToKeep, Write,
     WriteArgument, outcome,
@@ -22,9 +26,9 @@ pub use crate::pattern::write_through::{
     OfArgument, OfResult, RowVersion, write_through, write_through_strict, write_through_versioned,
 };
 pub use crate::pattern::writers::{
-    Answered, CopyOf, Held, Log, LogOf, Shared, assert_answer, assert_logged, assert_storable,
-    handed_in, missing, ran, running,
+    Answered, CopyOf, Held, Log, LogOf, assert_answer, assert_logged, assert_storable, ran, running,
 };
+pub use crate::registry::{CachedFunction, InvalidatingFunction, RegisteredLoader};
 pub use crate::shape::{IntoOutput, Kept, Probe, Shape, with_tags, with_ttl};
 pub use crate::spec::{
     CodecKind, Consistency, Pattern, Queueing, Spec, Stampede, WhenFull, WriterSpec,
@@ -34,6 +38,7 @@ pub use inventory;
 /// The traits through which [`Probe`] finds a return type's shape.
 pub mod via {
     pub use crate::pattern::batch::{ViaFit as _, ViaForm as _};
+    pub use crate::pattern::read_through::ViaParsed as _;
     pub use crate::pattern::writers::{ViaAnswer as _, ViaCopy as _, ViaHeld as _, ViaLog as _};
     pub use crate::shape::{ViaKept as _, ViaShape as _};
 }

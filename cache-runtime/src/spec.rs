@@ -13,10 +13,25 @@ pub use queueing::{Queueing, WhenFull};
 pub enum Pattern {
     /// Cache-aside: hit, or load, store and return. Writers invalidate.
     Aside,
+    /// Read-through: as cache-aside, by a loader that the cache knows and can run by itself.
+    ReadThrough,
     /// Write-through: the writer's body, then what it wrote into the cache.
     WriteThrough,
     /// Write-behind: into a log and the cache, then to the caller; the writer's body later, by a worker.
     WriteBehind,
+}
+
+impl Pattern {
+    /// The name that `pattern = "…"` takes.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Aside => "aside",
+            Self::ReadThrough => "read-through",
+            Self::WriteThrough => "write-through",
+            Self::WriteBehind => "write-behind",
+        }
+    }
 }
 
 /// How far a cached function goes to keep an old value from being stored or served.
@@ -86,8 +101,7 @@ impl Stampede {
     }
 
     /// Whether a hit is always the end of it.
-    #[inline]
-    pub(crate) const fn hits_are_final(self) -> bool {
+    const fn hits_are_final(self) -> bool {
         self.0 & (Self::EARLY.0 | Self::SWR.0) == 0
     }
 }
@@ -137,6 +151,7 @@ pub struct Spec {
     template: &'static str,
     pattern: Pattern,
     ttl: Option<Duration>,
+    ttl_of_value: bool,
     stampede: Stampede,
     consistency: Consistency,
     codec: Option<CodecKind>,
@@ -148,6 +163,8 @@ pub struct Spec {
     negative_ttl: Option<Duration>,
     timeout: Option<Duration>,
     queueing: Queueing,
+    /// Whether a hit within the TTL is always the end of it.
+    hits_are_final: bool,
     tags: &'static [&'static str],
     tags_of_result: bool,
     id: FunctionId,
@@ -172,6 +189,7 @@ impl Spec {
             template,
             pattern: Pattern::Aside,
             ttl: None,
+            ttl_of_value: false,
             stampede: Stampede::LOCK,
             consistency: Consistency::Fenced,
             codec: None,
@@ -183,6 +201,7 @@ impl Spec {
             negative_ttl: None,
             timeout: None,
             queueing: Queueing::new(),
+            hits_are_final: true,
             tags: &[],
             tags_of_result: false,
             id: FunctionId::unset(),
@@ -193,7 +212,7 @@ impl Spec {
     #[must_use]
     pub const fn pattern_of(mut self, pattern: Pattern) -> Self {
         self.pattern = pattern;
-        self
+        self.settled()
     }
 
     /// Sets how write-behind writes are kept and flushed.
@@ -210,11 +229,18 @@ impl Spec {
         self
     }
 
+    /// Says that the TTL comes from the value.
+    #[must_use]
+    pub const fn ttl_of_value(mut self) -> Self {
+        self.ttl_of_value = true;
+        self
+    }
+
     /// Sets the stampede mode.
     #[must_use]
     pub const fn stampede(mut self, mode: Stampede) -> Self {
         self.stampede = mode;
-        self
+        self.settled()
     }
 
     /// Sets the consistency level.
@@ -249,7 +275,7 @@ impl Spec {
     #[must_use]
     pub const fn refresh_after_ms(mut self, ms: u64) -> Self {
         self.refresh_after = Some(Duration::from_millis(ms));
-        self
+        self.settled()
     }
 
     /// Sets how eager `early` is: its mean number of loads a generation is e^(1/beta).
@@ -330,6 +356,17 @@ impl Spec {
         self.ttl
     }
 
+    /// Whether the TTL comes from the value (`ttl_with`).
+    #[must_use]
+    pub const fn has_ttl_of_value(&self) -> bool {
+        self.ttl_of_value
+    }
+
+    /// The TTL of entries whose value says nothing of it; `None` if each value says so.
+    pub(crate) fn own_ttl(&self, default: Duration) -> Option<Duration> {
+        (!self.ttl_of_value).then(|| self.ttl.unwrap_or(default))
+    }
+
     /// The stampede mode.
     #[must_use]
     pub const fn stampede_mode(&self) -> Stampede {
@@ -394,6 +431,23 @@ impl Spec {
     #[must_use]
     pub const fn write_queueing(&self) -> &Queueing {
         &self.queueing
+    }
+
+    /// Whether its entries are replaced before they expire, without a caller.
+    #[must_use]
+    pub const fn refreshes_ahead(&self) -> bool {
+        matches!(self.pattern, Pattern::ReadThrough) && self.refresh_after.is_some()
+    }
+
+    /// Whether a hit within the TTL is always the end of it.
+    #[inline]
+    pub(crate) const fn hits_are_final(&self) -> bool {
+        self.hits_are_final
+    }
+
+    const fn settled(mut self) -> Self {
+        self.hits_are_final = self.stampede.hits_are_final() && !self.refreshes_ahead();
+        self
     }
 
     /// The templates of its entries' tags, as written.

@@ -1,5 +1,6 @@
 //! Loads under way when a tag or the namespace is invalidated: nobody who comes later gets what they find.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use cache_runtime::backend::Memory;
@@ -95,6 +96,45 @@ async fn a_load_from_before_an_invalidation_of_a_tag_of_its_result_is_for_nobody
         What::Tag,
         |db, id| async move { of_result(&db, id).await },
     )
+    .await;
+}
+
+#[cached(key = "b:<ids[]>", tags = ["org:<return.org>"])]
+async fn batch_of_result(db: &Db, ids: &[u64]) -> HashMap<u64, User> {
+    let user = db.user(0).await;
+    ids.iter()
+        .map(|&id| (id, User { id, ..user.clone() }))
+        .collect()
+}
+
+#[cached(key = "a:<ids[]>", tags = ["org:<org>"])]
+async fn batch_of_argument(db: &Db, org: u32, ids: &[u64]) -> HashMap<u64, User> {
+    let _ = org;
+    let user = db.user(0).await;
+    ids.iter()
+        .map(|&id| (id, User { id, ..user.clone() }))
+        .collect()
+}
+
+#[tokio::test]
+async fn so_it_is_for_batches() {
+    later_callers_see_the_change(1, What::Tag, |db, id| async move {
+        batch_of_result(&db, &[id, 2]).await.remove(&id).unwrap()
+    })
+    .await;
+    later_callers_see_the_change(1, What::Tag, |db, id| async move {
+        batch_of_argument(&db, 0, &[2, id])
+            .await
+            .remove(&id)
+            .unwrap()
+    })
+    .await;
+    later_callers_see_the_change(1, What::Namespace, |db, id| async move {
+        batch_of_argument(&db, 0, &[2, id])
+            .await
+            .remove(&id)
+            .unwrap()
+    })
     .await;
 }
 

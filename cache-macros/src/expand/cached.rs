@@ -5,8 +5,9 @@ use quote::{quote, quote_spanned};
 
 use super::key::Loops;
 use super::{
-    background, batch, body, companion, handle, key, local_at, result_span, spec, stored_shape,
-    tags, timed_shape, value_span, with_body, with_signature, write_behind, write_through,
+    background, batch, body, companion, handle, key, local_at, read_through, result_span, spec,
+    stored_shape, tags, timed_shape, value_span, with_body, with_signature, write_behind,
+    write_through,
 };
 use crate::function::Function;
 use crate::model::{Cached, Pattern};
@@ -15,6 +16,7 @@ use crate::model::{Cached, Pattern};
 pub(crate) fn cached(model: &Cached, function: &Function) -> TokenStream {
     let function_itself = match &model.pattern {
         Pattern::Aside => loader(model, function),
+        Pattern::ReadThrough => read_through::loader(model, function),
         Pattern::WriteThrough(writer) => write_through::writer(model, writer, function),
         Pattern::WriteBehind(writer) => write_behind::writer(model, writer, function),
     };
@@ -38,7 +40,8 @@ fn loader(model: &Cached, function: &Function) -> TokenStream {
 fn within_call(model: &Cached, function: &Function) -> TokenStream {
     let at = value_span(function);
     let [body_var, answer] = ["__cache_body", "__cache_answer"].map(|name| local_at(name, at));
-    let question = question(model, function, &TokenStream::new());
+    let spec = spec::named(model, function);
+    let question = question(model, function, &spec, &TokenStream::new());
     let body = body(function);
     let calls = quote_spanned! {at=>
         let #answer = #question;
@@ -54,19 +57,16 @@ fn in_background(model: &Cached, function: &Function) -> TokenStream {
     let [body_var, answer, late] =
         ["__cache_body", "__cache_answer", "__cache_late"].map(|name| local_at(name, at));
     let body = background::body(function);
+    let spec = spec::named(model, function);
     let calls = if model.timing.timeout_ms.is_some() {
-        // Whether the function can say that it is late is asked of its result as a whole.
-        let result = result_span(function);
-        let shape = local_at("__cache_shape", result);
-        let late_fn = quote_spanned!(result=> , ::cache_runtime::private::late(&#shape));
-        let question = question(model, function, &late_fn);
+        let question = question(model, function, &spec, &late_fn(function));
         quote_spanned! {at=>
             let (#answer, #late) = #question;
             let #body_var = #body;
             ::cache_runtime::private::finish_in_time(#answer, #body_var, #late).await
         }
     } else {
-        let question = question(model, function, &TokenStream::new());
+        let question = question(model, function, &spec, &TokenStream::new());
         quote_spanned! {at=>
             let #answer = #question;
             let #body_var = #body;
@@ -76,13 +76,24 @@ fn in_background(model: &Cached, function: &Function) -> TokenStream {
     with_signature(function, &background::signature(function), &calls)
 }
 
+/// How a call says that it is late. Whether the function can say so is asked of its result as a whole.
+pub(super) fn late_fn(function: &Function) -> TokenStream {
+    let result = result_span(function);
+    let shape = local_at("__cache_shape", result);
+    quote_spanned!(result=> , ::cache_runtime::private::late(&#shape))
+}
+
 /// A block that asks the runtime for the value, and what else is to come out of it. Each part has a statement of its own, and all
 /// of them a block: nothing of theirs lives across the `await`.
-fn question(model: &Cached, function: &Function, and: &TokenStream) -> TokenStream {
+pub(super) fn question(
+    model: &Cached,
+    function: &Function,
+    spec: &TokenStream,
+    and: &TokenStream,
+) -> TokenStream {
     let at = value_span(function);
     let [cache_var, key_var, shape_var] =
         ["__cache", "__cache_key", "__cache_shape"].map(|name| local_at(name, at));
-    let spec = spec::named(model, function);
     let shape = stored_shape(&function.return_type(), at, true);
     let timed = timed_shape(&quote!(#shape_var), model.timing.ttl_with.as_ref())
         .map(|timed| quote_spanned!(at=> let #shape_var = #timed;));

@@ -71,7 +71,7 @@ impl Calls {
             key,
             // One value is not what a batch loader returns.
             value: key && model.stores_result() && model.key.each().is_none(),
-            refresh: matches!(model.pattern, Pattern::Aside),
+            refresh: matches!(model.pattern, Pattern::Aside | Pattern::ReadThrough),
         }
     }
 }
@@ -132,6 +132,7 @@ fn refresh_hollow(function: &Function) -> TokenStream {
     let args: Vec<_> = function
         .params()
         .iter()
+        .filter(|param| param.handed_in().is_none())
         .map(|param| renamed(function, param.index, param.typed).0)
         .collect();
     quote_spanned! {here=>
@@ -372,6 +373,7 @@ fn refresh_fn(function: &Function) -> TokenStream {
     let (args, names): (Vec<_>, Vec<_>) = function
         .params()
         .iter()
+        .filter(|param| param.handed_in().is_none())
         .map(|param| renamed(function, param.index, param.typed))
         .unzip();
     quote_spanned! {here=>

@@ -1,12 +1,14 @@
 //! From a model to tokens. Generated code names rooted paths of `cache_runtime::private` and `core` only, and every
 //! variable of its own is hygienic, so nothing that a user declares can get in its way.
 
+mod apart;
 mod background;
 mod batch;
 mod cached;
 mod companion;
 mod invalidates;
 mod key;
+mod read_through;
 mod spec;
 mod tags;
 mod write_behind;

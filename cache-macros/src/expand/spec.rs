@@ -2,10 +2,11 @@
 
 use proc_macro2::{Literal, Span, TokenStream};
 use quote::quote_spanned;
+use syn::Type;
 
 use crate::function::{Function, plain};
 use crate::model::{
-    Cached, Invalidates, KeyModel, KeyPiece, Pattern, Queueing, Root, Stampede, Tag, Timing,
+    Cached, Invalidates, KeyModel, KeyPiece, Pattern, Queueing, Root, Stampede, Tag, Timing, Value,
 };
 
 /// The description by its name in the companion, if there is one.
@@ -48,12 +49,77 @@ pub(super) fn of_loader(model: &Cached, function: &Function) -> TokenStream {
         let of_result = model.tags.iter().any(Tag::reads_result);
         quote_spanned!(here=> .tags(&[#(#templates),*], #of_result))
     });
+    let entry = entry(model, function);
     quote_spanned! {here=> {
         static SPEC: ::cache_runtime::private::Spec = ::cache_runtime::private::Spec::new(
             #name, ::core::module_path!(), ::core::file!(), ::core::line!(), #template,
         ) #pattern #timing #stampede #consistency #codec #schema #tags;
+        ::cache_runtime::private::inventory::submit!(#entry);
         &SPEC
     }}
+}
+
+/// The function's entry in the program's list.
+fn entry(model: &Cached, function: &Function) -> TokenStream {
+    let here = Span::mixed_site();
+    // A type can be named out here only if it is of no generics and of no `impl`.
+    let value = value_type(model, function)
+        .filter(|_| model.companion && function.sig.generics.params.is_empty())
+        .map(|ty| quote_spanned!(here=> .value(::core::any::type_name::<#ty>)));
+    let stores_nothing =
+        matches!(&model.pattern, Pattern::WriteBehind(writer) if writer.value.is_none())
+            .then(|| quote_spanned!(here=> .stores_nothing()));
+    let numbers = Some(numbers(model.key.pieces(), function))
+        .filter(|&numbers| numbers != 0)
+        .map(|numbers| quote_spanned!(here=> .numbers(#numbers)));
+    quote_spanned!(here=> ::cache_runtime::private::CachedFunction::new(&SPEC) #value #stores_nothing #numbers)
+}
+
+/// Which placeholders stand for integers, from the lowest bit on, as far as the types' names say so: their values are no words.
+fn numbers(pieces: &[KeyPiece], function: &Function) -> u64 {
+    let params = function.params();
+    let is_number = |value: &Value| match value.root {
+        Root::Param { index, .. } if value.fields.is_empty() => params
+            .iter()
+            .find(|param| param.index == index)
+            .is_some_and(|param| is_integer(&param.typed.ty, value.each_after.is_some())),
+        _ => false,
+    };
+    let placeholders = pieces
+        .iter()
+        .filter(|piece| !matches!(piece, KeyPiece::Text(_)));
+    placeholders
+        .take(64)
+        .enumerate()
+        .filter(|(_, piece)| matches!(piece, KeyPiece::Value(value) if is_number(value)))
+        .fold(0, |numbers, (place, _)| numbers | 1 << place)
+}
+
+/// Whether the type is one of integers, or a slice of them.
+fn is_integer(ty: &Type, of_elements: bool) -> bool {
+    const NAMES: [&str; 12] = [
+        "u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32", "i64", "i128", "isize",
+    ];
+    match super::behind_reference(ty) {
+        Type::Slice(slice) if of_elements => is_integer(&slice.elem, false),
+        Type::Path(path) if !of_elements => NAMES.iter().any(|name| path.path.is_ident(name)),
+        _ => false,
+    }
+}
+
+/// The type that holds what is stored.
+fn value_type(model: &Cached, function: &Function) -> Option<TokenStream> {
+    let argument = match &model.pattern {
+        Pattern::Aside | Pattern::ReadThrough => return Some(function.return_type()),
+        Pattern::WriteThrough(writer) => match &writer.value {
+            None => return Some(function.return_type()),
+            Some(argument) => argument,
+        },
+        Pattern::WriteBehind(writer) => writer.value.as_ref()?,
+    };
+    let params = function.params();
+    let param = params.iter().find(|param| param.index == argument.index)?;
+    Some(super::owned_type(&param.typed.ty))
 }
 
 /// An expression of type `&'static WriterSpec`.
@@ -71,6 +137,7 @@ pub(super) fn of_writer(model: &Invalidates, function: &Function) -> TokenStream
         static SPEC: ::cache_runtime::private::WriterSpec = ::cache_runtime::private::WriterSpec::new(
             #name, ::core::module_path!(), ::core::file!(), ::core::line!(), &[#(#templates),*],
         ) #only_ok #consistency #tags;
+        ::cache_runtime::private::inventory::submit!(::cache_runtime::private::InvalidatingFunction(&SPEC));
         &SPEC
     }}
 }
@@ -81,6 +148,7 @@ fn pattern(pattern: &Pattern) -> Option<TokenStream> {
     let path = quote_spanned!(here=> ::cache_runtime::private::Pattern);
     match pattern {
         Pattern::Aside => None,
+        Pattern::ReadThrough => Some(quote_spanned!(here=> .pattern_of(#path::ReadThrough))),
         Pattern::WriteThrough(_) => Some(quote_spanned!(here=> .pattern_of(#path::WriteThrough))),
         Pattern::WriteBehind(writer) => {
             let queueing = queueing(&writer.queueing);
@@ -114,6 +182,10 @@ fn queueing(queueing: &Queueing) -> Option<TokenStream> {
 fn timing(timing: &Timing) -> TokenStream {
     let here = Span::mixed_site();
     let ttl = timing.ttl_ms.map(|ms| quote_spanned!(here=> .ttl_ms(#ms)));
+    let of_value = timing
+        .ttl_with
+        .as_ref()
+        .map(|_| quote_spanned!(here=> .ttl_of_value()));
     let jitter = timing.jitter.map(|share| {
         let share = Literal::f64_unsuffixed(share);
         quote_spanned!(here=> .jitter(#share))
@@ -135,7 +207,7 @@ fn timing(timing: &Timing) -> TokenStream {
     let timeout = timing
         .timeout_ms
         .map(|ms| quote_spanned!(here=> .timeout_ms(#ms)));
-    quote_spanned!(here=> #ttl #jitter #refresh_after #beta #stale_if_error #negative_ttl #timeout)
+    quote_spanned!(here=> #ttl #of_value #jitter #refresh_after #beta #stale_if_error #negative_ttl #timeout)
 }
 
 fn stampede(mode: Stampede) -> Option<TokenStream> {

@@ -93,6 +93,7 @@ impl<'a> Given<'a> {
 fn why_not(pattern: PatternName, name: &str) -> Option<&'static str> {
     match pattern {
         PatternName::Aside => why_not_aside(name),
+        PatternName::ReadThrough => why_not_read_through(name),
         PatternName::WriteThrough => why_not_write_through(name),
         PatternName::WriteBehind => why_not_write_behind(name),
     }
@@ -111,6 +112,15 @@ fn why_not_aside(name: &str) -> Option<&'static str> {
         }
         _ => return None,
     })
+}
+
+fn why_not_read_through(name: &str) -> Option<&'static str> {
+    match name {
+        "skip" => Some(
+            "is about the default key, and a read-through loader has none: the cache tells the arguments from the `key`",
+        ),
+        _ => why_not_aside(name),
+    }
 }
 
 fn why_not_write_through(name: &str) -> Option<&'static str> {

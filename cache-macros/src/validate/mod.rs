@@ -5,9 +5,12 @@
 mod arguments;
 mod background;
 mod batch;
+mod handed_in;
 mod invalidates;
+mod kept;
 mod names;
 mod numbers;
+mod read_through;
 mod signature;
 mod tags;
 #[cfg(test)]
@@ -48,7 +51,7 @@ pub(crate) fn cached(
     let cache = given
         .get("cache")
         .and_then(|arg| values::expression(arg, errors));
-    let timing = timing::timing(&given, errors);
+    let timing = timing::timing(&given, name, errors);
     let consistency = values::consistency(given.get("consistency"), errors);
     let tags = given.get("tags").map(|arg| {
         let reader = tags_reader(name, &given);
@@ -62,6 +65,10 @@ pub(crate) fn cached(
                 background::check(&timing, function, errors);
             }
             Pattern::Aside
+        }
+        PatternName::ReadThrough => {
+            read_through::check(&given, key.as_ref(), function, errors);
+            Pattern::ReadThrough
         }
         PatternName::WriteThrough => {
             Pattern::WriteThrough(write_through::writer(&given, consistency, function, errors))
@@ -91,7 +98,7 @@ pub(crate) fn cached(
 /// What a tag may read: the value that is stored, as long as it is what the function returns.
 fn tags_reader(pattern: PatternName, given: &Given<'_>) -> Reader {
     match pattern {
-        PatternName::Aside => Reader::Tags,
+        PatternName::Aside | PatternName::ReadThrough => Reader::Tags,
         PatternName::WriteThrough if given.get("value").is_some() => Reader::TagsOfArgument,
         PatternName::WriteThrough => Reader::Tags,
         PatternName::WriteBehind => Reader::WriteBehind,
@@ -119,6 +126,7 @@ fn key(
 ) -> Option<KeyModel> {
     let reader = match pattern {
         PatternName::Aside => Reader::Loader,
+        PatternName::ReadThrough => Reader::ReadThrough,
         PatternName::WriteThrough if given.get("version").is_some() => Reader::Versioned,
         PatternName::WriteThrough => Reader::WriteThrough,
         PatternName::WriteBehind => Reader::WriteBehind,
@@ -127,10 +135,12 @@ fn key(
     let skipped = given.get("skip").map(|arg| skipped(arg, &names, errors));
     let Some(key) = given.get("key") else {
         if let (Some(arg), true) = (given.get("pattern"), pattern != PatternName::Aside) {
-            errors.on(
-                arg.value_tokens(),
-                "a writer needs the `key` that its readers use, as in `key = \"user:<id>\"`: a default key is shared with nobody",
-            );
+            let why = if pattern == PatternName::ReadThrough {
+                "a read-through loader needs a `key`, as in `key = \"user:<id>\"`: by it the cache finds the loader, and its arguments"
+            } else {
+                "a writer needs the `key` that its readers use, as in `key = \"user:<id>\"`: a default key is shared with nobody"
+            };
+            errors.on(arg.value_tokens(), why);
             return None;
         }
         return Some(KeyModel::Default {

@@ -17,6 +17,8 @@ const LIST_HELP: &str = "`<ids[]>` makes a batch loader, one entry for each elem
 pub(super) enum Reader {
     /// The key of a loader.
     Loader,
+    /// The key of a loader that is run from its key alone.
+    ReadThrough,
     /// The keys of `#[invalidates]`.
     Invalidates,
     /// The key of a write-through writer that announces it before its body runs.
@@ -119,7 +121,10 @@ impl<'f> Names<'f> {
             return Some((whole, message.to_owned(), help.to_owned()));
         }
         if let Some(root) = self.root(name) {
-            if let Some((message, help)) = self.elements_of_writer(placeholder) {
+            let wrong = self
+                .elements_of_one(placeholder)
+                .or_else(|| self.field_of_told(placeholder));
+            if let Some((message, help)) = wrong {
                 return Some((whole, message.to_owned(), help.to_owned()));
             }
             if let Some(message) = self.handed_in(&root) {
@@ -151,35 +156,45 @@ impl<'f> Names<'f> {
     }
 
     /// What is wrong with `[]` in what has one value.
-    fn elements_of_writer(
-        &self,
-        placeholder: &Placeholder,
-    ) -> Option<(&'static str, &'static str)> {
+    fn elements_of_one(&self, placeholder: &Placeholder) -> Option<(&'static str, &'static str)> {
         placeholder.each_after?;
-        let walks = [
-            Reader::Loader,
-            Reader::Invalidates,
-            Reader::Tags,
-            Reader::TagsOfArgument,
-        ];
-        (!walks.contains(&self.reader)).then_some((
-            "a call of a writer writes one entry, and this is one for each element",
-            "`[]` is for batch loaders and for `#[invalidates]`; call the writer for each element, or annotate it with \
-             `#[invalidates]`",
+        match self.reader {
+            Reader::Loader | Reader::Invalidates | Reader::Tags | Reader::TagsOfArgument => None,
+            Reader::ReadThrough => Some((
+                "a read-through loader is run for one key, and this is one for each element",
+                "`<ids>` is the whole list as one key; for one entry for each element leave `pattern` out: a batch loader is cache-aside",
+            )),
+            Reader::WriteThrough | Reader::Versioned | Reader::WriteBehind => Some((
+                "a call of a writer writes one entry, and this is one for each element",
+                "`[]` is for batch loaders and for `#[invalidates]`; call the writer for each element, or annotate it with \
+                 `#[invalidates]`",
+            )),
+        }
+    }
+
+    /// What is wrong with a part of an argument that has to be told from the key.
+    fn field_of_told(&self, placeholder: &Placeholder) -> Option<(&'static str, &'static str)> {
+        (self.reader == Reader::ReadThrough && !placeholder.fields.is_empty()).then_some((
+            "the cache tells the arguments of a read-through loader from its key, and this is only a part of one",
+            "take what the key holds as an argument of its own, as in `user_id: u64` and `<user_id>`",
         ))
     }
 
     /// What is wrong with what the cache hands in: it is not there when the key is made.
     fn handed_in(&self, root: &Root) -> Option<String> {
-        let (Root::Param { ident, .. }, Reader::WriteBehind) = (root, self.reader) else {
+        let Root::Param { ident, .. } = root else {
             return None;
+        };
+        let why = match self.reader {
+            Reader::WriteBehind => "is handed in when the body runs, long after the key is made",
+            Reader::ReadThrough | Reader::Tags => {
+                "is handed in by the cache when the body runs, and no argument of the call"
+            }
+            _ => return None,
         };
         let param = self.param(root)?;
         param.handed_in()?;
-        Some(format!(
-            "`{}` is handed in when the body runs, long after the key is made",
-            plain(ident)
-        ))
+        Some(format!("`{}` {why}", plain(ident)))
     }
 
     fn param(&self, root: &Root) -> Option<&Param<'f>> {
@@ -230,7 +245,12 @@ impl<'f> Names<'f> {
         let params = self
             .params
             .iter()
-            .filter(|param| self.reader != Reader::WriteBehind || param.handed_in().is_none())
+            .filter(|param| {
+                !matches!(
+                    self.reader,
+                    Reader::WriteBehind | Reader::ReadThrough | Reader::Tags
+                ) || param.handed_in().is_none()
+            })
             .flat_map(|param| &param.names)
             .map(|name| plain(name));
         receiver

@@ -5,7 +5,6 @@ use quote::ToTokens;
 use syn::visit::Visit;
 use syn::{FnArg, ReturnType, Type, TypeReference};
 
-use super::arguments::not_yet;
 use crate::diagnostics::Diagnostics;
 use crate::function::{Function, HandedIn, find_impl_trait, is_cached, plain};
 use crate::model::PatternName;
@@ -22,6 +21,11 @@ pub(super) fn check_cached(pattern: PatternName, function: &Function, errors: &m
     match pattern {
         PatternName::Aside => {
             check_arguments(function, errors);
+            if is_async {
+                check_loaded(function, errors);
+            }
+        }
+        PatternName::ReadThrough => {
             if is_async {
                 check_loaded(function, errors);
             }
@@ -78,13 +82,17 @@ fn check_common(macro_name: &str, function: &Function, errors: &mut Diagnostics)
 fn check_handed_in(pattern: Option<PatternName>, function: &Function, errors: &mut Diagnostics) {
     for attr in function.sig.inputs.iter().flat_map(attrs) {
         let message = match (HandedIn::of(attr), pattern) {
-            (None, _) | (_, Some(PatternName::WriteBehind)) => continue,
+            (None, _)
+            | (_, Some(PatternName::WriteBehind))
+            | (Some(HandedIn::Context), Some(PatternName::ReadThrough)) => continue,
             (Some(HandedIn::Context), Some(PatternName::WriteThrough)) => {
                 "`#[context]` is not for write-through: the body runs within the call, and the caller hands in what it needs"
                     .to_owned()
             }
             (Some(HandedIn::Context), _) => {
-                not_yet("`#[context]`, an argument that the cache hands in,")
+                "`#[context]` is for functions that the cache runs by itself, of `pattern = \"read-through\"` or `\"write-behind\"`: \
+                 choose one of those, or let the caller pass the argument"
+                    .to_owned()
             }
             (Some(HandedIn::Sequence), _) => {
                 "`#[sequence]` is for writers of `pattern = \"write-behind\"`: only what is logged has a number".to_owned()

@@ -3,7 +3,7 @@
 use super::arguments::Given;
 use super::{numbers, values};
 use crate::diagnostics::Diagnostics;
-use crate::model::{NegativeTtl, Stampede, Timing};
+use crate::model::{NegativeTtl, PatternName, Stampede, Timing};
 
 const ZERO_TTL: &str =
     "a TTL of 0 caches nothing; leave `ttl` out for the cache's default of 300 seconds";
@@ -20,7 +20,7 @@ const ZERO_TIMEOUT: &str =
 const TTL_WITH: (&str, &str) = ("a `fn(&T) -> Option<Duration>`", "ttl_of_user");
 
 /// Each argument by itself, and then those that depend on others.
-pub(super) fn timing(given: &Given<'_>, errors: &mut Diagnostics) -> Timing {
+pub(super) fn timing(given: &Given<'_>, pattern: PatternName, errors: &mut Diagnostics) -> Timing {
     let duration = |name: &str, zero: &str, errors: &mut Diagnostics| {
         given
             .get(name)
@@ -51,7 +51,7 @@ pub(super) fn timing(given: &Given<'_>, errors: &mut Diagnostics) -> Timing {
     };
     // Of a mode that is misspelled nothing is known.
     if let Some(stampede) = stampede {
-        check_modes(given, stampede, errors);
+        check_modes(given, stampede, pattern, errors);
     }
     check_ages(given, ttl_ms, refresh_after_ms, errors);
     timing
@@ -65,7 +65,12 @@ fn negative_ttl(given: &Given<'_>, errors: &mut Diagnostics) -> Option<NegativeT
 }
 
 /// A mode and its arguments come together.
-fn check_modes(given: &Given<'_>, stampede: Stampede, errors: &mut Diagnostics) {
+fn check_modes(
+    given: &Given<'_>,
+    stampede: Stampede,
+    pattern: PatternName,
+    errors: &mut Diagnostics,
+) {
     let refresh_after = given.get("refresh_after");
     if stampede.swr
         && refresh_after.is_none()
@@ -77,7 +82,9 @@ fn check_modes(given: &Given<'_>, stampede: Stampede, errors: &mut Diagnostics) 
              `refresh_after = \"1m\"`",
         );
     }
-    if let (Some(arg), false) = (refresh_after, stampede.swr) {
+    // The cache runs a read-through loader by itself when it is time.
+    let ahead = pattern == PatternName::ReadThrough;
+    if let (Some(arg), false) = (refresh_after, stampede.swr || ahead) {
         errors.on(
             &arg.name,
             format!("`refresh_after` is for `swr`: {}", with_mode(given, "swr")),

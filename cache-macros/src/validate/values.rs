@@ -43,14 +43,15 @@ fn word(
 
 /// The pattern. After an error it is the one that was meant, so that the other arguments are still judged by the right rules.
 pub(super) fn pattern(arg: &Arg, errors: &mut Diagnostics) -> PatternName {
-    const KNOWN: [&str; 3] = ["aside", "write-through", "write-behind"];
-    let meant = word(arg, &KNOWN, &["read-through"], errors).or_else(|| {
+    const KNOWN: [&str; 4] = ["aside", "read-through", "write-through", "write-behind"];
+    let meant = word(arg, &KNOWN, &[], errors).or_else(|| {
         let Some(Lit::Str(literal)) = arg.literal() else {
             return None;
         };
         closest(&literal.value(), KNOWN)
     });
     match meant {
+        Some("read-through") => PatternName::ReadThrough,
         Some("write-through") => PatternName::WriteThrough,
         Some("write-behind") => PatternName::WriteBehind,
         _ => PatternName::Aside,

@@ -1,14 +1,14 @@
 //! What a write-behind writer is handed, what it logs, and what readers see of a pending write.
 
-use syn::{ReturnType, Type};
+use syn::ReturnType;
 
 use super::arguments::Given;
+use super::kept::{self, Words};
 use super::names::Reader;
 use super::signature::find_borrow;
-use super::{numbers, value, values};
-use crate::body::mentions;
+use super::{handed_in, numbers, value, values};
 use crate::diagnostics::{Diagnostics, all_of};
-use crate::function::{Function, HandedIn, Param, bare, find_impl_trait, plain};
+use crate::function::{Function, Param, plain};
 use crate::model::{Argument, KeyModel, KeyPiece, Merge, Queueing, Root, WriteBehind};
 
 /// A longer tuple is not `Serialize`.
@@ -24,6 +24,18 @@ const BATCH_WITH: (&str, &str) = (
     "count_all",
 );
 
+/// What is said of an argument that cannot be logged.
+const LOGGED: Words = Words {
+    pattern: "the arguments of a write are logged by their names; give this one a name, and take it apart in the body",
+    mutable: "a write-behind writer cannot take `&mut`: its body runs later, on a copy; mark what the cache is to hand in as \
+        `#[context]`",
+    forever: "what is read from the log does not live for ever; leave `'static` out",
+    unnamed: "the type of a logged argument has to be known when it is read from the log; write the type itself",
+    dynamic: "what is behind `dyn` cannot be logged; take the type itself, or mark what the cache is to hand in as `#[context]`",
+    borrow: "a logged argument outlives the call and cannot hold a borrow; take an owned type, such as `Option<String>` for \
+        `Option<&str>`",
+};
+
 pub(super) fn writer(
     given: &Given<'_>,
     key: Option<&KeyModel>,
@@ -32,7 +44,7 @@ pub(super) fn writer(
 ) -> WriteBehind {
     check_function(function, errors);
     let params = function.params();
-    check_handed_in(given, &params, errors);
+    handed_in::check(given, &params, "writes", errors);
     let logged = logged(&params);
     check_logged(function, &logged, errors);
     let merge = given.get("merge").and_then(|arg| {
@@ -116,86 +128,9 @@ fn check_function(function: &Function, errors: &mut Diagnostics) {
     }
 }
 
-fn check_handed_in(given: &Given<'_>, params: &[Param<'_>], errors: &mut Diagnostics) {
-    let mut numbered = false;
-    for param in params {
-        let marks = param
-            .typed
-            .attrs
-            .iter()
-            .filter_map(|attr| Some((attr, HandedIn::of(attr)?)));
-        for (index, (attr, mark)) in marks.enumerate() {
-            if attr.meta.require_path_only().is_err() {
-                let name = attr.path().get_ident().map(plain).unwrap_or_default();
-                errors.on(&attr.meta, format!("`#[{name}]` takes no arguments"));
-            } else if index > 0 {
-                errors.on(
-                    attr,
-                    "an argument is handed in once: as the context or as the sequence number",
-                );
-            } else if mark == HandedIn::Context {
-                check_context(&param.typed.ty, errors);
-            } else if std::mem::replace(&mut numbered, true) {
-                errors.on(
-                    attr,
-                    "a write has one sequence number, and an argument before this one has it",
-                );
-            }
-        }
-        let chosen = given.get("cache").map(crate::args::Arg::value_tokens);
-        if let (Some(tokens), Some(_)) = (chosen, param.handed_in())
-            && let Some(name) = param
-                .names
-                .iter()
-                .find(|name| mentions(tokens.clone(), name))
-        {
-            errors.on(
-                tokens,
-                format!(
-                    "`{}` is handed in by the cache, which is chosen before",
-                    plain(name)
-                ),
-            );
-        }
-    }
-}
-
-/// A context is found by its type.
-fn check_context(ty: &Type, errors: &mut Diagnostics) {
-    let whole = bare(ty);
-    let inner = match whole {
-        Type::Reference(reference) if reference.mutability.is_some() => {
-            errors.on(
-                whole,
-                "a context is shared by all writes and cannot be taken by `&mut`; take it by `&`",
-            );
-            return;
-        }
-        Type::Reference(reference) => bare(&reference.elem),
-        ty => ty,
-    };
-    let is_str = matches!(inner, Type::Path(path) if path.path.is_ident("str"));
-    if let Some(found) = find_impl_trait(inner) {
-        errors.on(
-            found,
-            "a context is found by its type; name the type that was provided",
-        );
-    } else if matches!(inner, Type::TraitObject(_) | Type::Slice(_)) || is_str {
-        errors.on(
-            whole,
-            "a context is found by its type, which has to have a size; provide an `Arc` of it, and take `&Arc<…>`",
-        );
-    } else if let Some(found) = find_borrow(inner) {
-        errors.add(syn::Error::new_spanned(
-            found,
-            "a context is kept by the cache and cannot borrow; provide an owned type, or an `Arc`",
-        ));
-    }
-}
-
 fn check_logged(function: &Function, logged: &[&Param<'_>], errors: &mut Diagnostics) {
     for param in logged {
-        check_argument(param, errors);
+        kept::check(param, &LOGGED, errors);
     }
     if let Some(param) = logged.get(MOST_ARGUMENTS) {
         errors.on(
@@ -205,59 +140,6 @@ fn check_logged(function: &Function, logged: &[&Param<'_>], errors: &mut Diagnos
                 plain(&function.sig.ident)
             ),
         );
-    }
-}
-
-/// A logged argument is written down, and read again in another place and at another time.
-fn check_argument(param: &Param<'_>, errors: &mut Diagnostics) {
-    if !param.is_plain() {
-        errors.on(
-            &param.typed.pat,
-            "the arguments of a write are logged by their names; give this one a name, and take it apart in the body",
-        );
-    }
-    let ty = bare(&param.typed.ty);
-    let inner = match ty {
-        Type::Reference(reference) if reference.mutability.is_some() => {
-            errors.on(
-                ty,
-                "a write-behind writer cannot take `&mut`: its body runs later, on a copy; mark what the cache is to hand in as \
-                 `#[context]`",
-            );
-            return;
-        }
-        Type::Reference(reference) => {
-            if reference
-                .lifetime
-                .as_ref()
-                .is_some_and(|lifetime| lifetime.ident == "static")
-            {
-                errors.on(
-                    ty,
-                    "what is read from the log does not live for ever; leave `'static` out",
-                );
-                return;
-            }
-            bare(&reference.elem)
-        }
-        ty => ty,
-    };
-    if let Some(found) = find_impl_trait(inner) {
-        errors.on(
-            found,
-            "the type of a logged argument has to be known when it is read from the log; write the type itself",
-        );
-    } else if matches!(inner, Type::TraitObject(_)) {
-        errors.on(
-            ty,
-            "what is behind `dyn` cannot be logged; take the type itself, or mark what the cache is to hand in as `#[context]`",
-        );
-    } else if let Some(found) = find_borrow(inner) {
-        errors.add(syn::Error::new_spanned(
-            found,
-            "a logged argument outlives the call and cannot hold a borrow; take an owned type, such as `Option<String>` for \
-             `Option<&str>`",
-        ));
     }
 }
 

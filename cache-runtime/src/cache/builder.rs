@@ -14,10 +14,12 @@ use crate::events::options::BusOptions;
 use crate::events::{self, Events};
 use crate::guard::{Guarded, Limits};
 use crate::observe::Functions;
-use crate::pattern::write_behind::contexts::Contexts;
+use crate::pattern::contexts::Contexts;
+use crate::pattern::read_through::ahead::Ahead;
 use crate::pattern::write_behind::options::WriteBehind;
 use crate::pattern::write_behind::state::Writes;
 use crate::random::Random;
+use crate::registry;
 use crate::spec::CodecKind;
 use crate::stampede::flight::{Loads, Questions};
 use crate::stampede::refresh::Refreshes;
@@ -71,6 +73,7 @@ impl Default for CacheBuilder {
                 codec: codec::default_kind(),
                 lease_ttl: Duration::from_secs(5),
                 intent_ttl: Duration::from_secs(10),
+                loaders: true,
             },
             limits: Limits::default(),
             random: Random::default(),
@@ -178,6 +181,14 @@ impl CacheBuilder {
         self
     }
 
+    /// Sets whether this cache runs read-through loaders by itself: it refreshes entries before they expire, and has to be given every `#[context]` that
+    /// a loader of the program needs. Without, calls are answered from the cache, and where a load needs a context that is not there they fail with
+    /// [`Error::MissingContext`]. Default yes.
+    pub fn loaders(mut self, run: bool) -> Self {
+        self.settings.loaders = run;
+        self
+    }
+
     /// Sets how write-behind writes are retried, and whether this process runs them.
     pub fn write_behind(mut self, options: WriteBehind) -> Self {
         self.write_behind = options;
@@ -220,9 +231,11 @@ impl CacheBuilder {
     ///
     /// # Errors
     ///
-    /// [`Error::Config`] if a setting cannot be used.
+    /// [`Error::Config`] if a setting cannot be used, if a read-through loader of the program needs a `#[context]` that was not [provided](Self::provide), or if two
+    /// of them claim one template with values or TTLs that differ.
     pub async fn build(self) -> Result<Cache, Error> {
         self.check()?;
+        registry::check(&self.contexts, &self.settings)?;
         let backend: Arc<dyn Backend> = match self.store {
             Store::Memory(memory) => Arc::new(memory.clock(self.clock.clone()).build()?),
             #[cfg(feature = "redis")]
@@ -298,8 +311,10 @@ fn assemble(
     let guarded = Guarded::new(backend, limits);
     let events = bus.map(|(plan, options)| Events::new(plan, options, &guarded, clock.clone()));
     let inner = Inner {
-        writes: Writes::new(&guarded, write_behind, contexts, settings.lease_ttl),
+        writes: Writes::new(&guarded, write_behind, contexts.clone(), settings.lease_ttl),
+        contexts,
         guarded,
+        ahead: Ahead::new(&clock),
         clock,
         loads: Loads::new(),
         questions: Questions::new(),

@@ -25,6 +25,8 @@ use crate::guard::{Delivery, Guarded, without_timers};
 use crate::invalidation::{self, Keys};
 use crate::key::Key;
 use crate::observe::{BackendStats, FunctionStats, Functions, Stats};
+use crate::pattern::contexts::Contexts;
+use crate::pattern::read_through::ahead::Ahead;
 use crate::pattern::write_behind::state::Writes;
 use crate::random::Random;
 use crate::spec::CodecKind;
@@ -67,12 +69,14 @@ pub(crate) struct Inner {
     pub(crate) loads: Arc<Loads>,
     pub(crate) questions: Arc<Questions>,
     pub(crate) refreshes: Arc<Refreshes>,
+    pub(crate) ahead: Ahead,
     pub(crate) random: Random,
     pub(crate) functions: Functions,
     pub(crate) epochs: Epochs,
     pub(crate) settings: Settings,
     pub(crate) writes: Writes,
     pub(crate) events: Option<Events>,
+    pub(crate) contexts: Contexts,
 }
 
 /// What the builder decided.
@@ -82,6 +86,8 @@ pub(crate) struct Settings {
     pub(crate) codec: Option<CodecKind>,
     pub(crate) lease_ttl: Duration,
     pub(crate) intent_ttl: Duration,
+    /// Whether it runs read-through loaders by itself.
+    pub(crate) loaders: bool,
 }
 
 impl Cache {

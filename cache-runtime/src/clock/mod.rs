@@ -41,6 +41,12 @@ impl Moment {
         Self(self.0.saturating_sub(nanos(span)))
     }
 
+    /// Greater for a later one, and never 0.
+    #[inline]
+    pub(crate) fn number(self) -> u64 {
+        self.0.saturating_add(1)
+    }
+
     pub(crate) fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.nanos_since(earlier))
     }
@@ -77,6 +83,22 @@ impl Clock {
                 Moment(system::now())
             }
             Source::Manual(clock) => clock.moment(),
+        }
+    }
+
+    /// The time as it was some milliseconds ago at most: cheap, and never before what it said last.
+    #[inline]
+    pub(crate) fn coarse(&self) -> Moment {
+        match &self.0 {
+            Source::System => Moment(system::now_at_least()),
+            Source::Manual(clock) => clock.moment(),
+        }
+    }
+
+    pub(crate) async fn sleep_until(&self, moment: Moment) {
+        match &self.0 {
+            Source::System => tokio::time::sleep(moment.since(self.now())).await,
+            Source::Manual(clock) => clock.reached(moment).await,
         }
     }
 

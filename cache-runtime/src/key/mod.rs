@@ -1,11 +1,14 @@
 //! Cache keys: text that tells every two argument lists apart.
 
+mod parse;
 mod part;
 mod text;
 mod writer;
 
+pub use parse::{FromKeyPart, KeyText};
 pub use part::{KeyElements, KeyPart};
 pub use writer::KeyWriter;
+pub(crate) use writer::is_reserved;
 
 use std::borrow::Borrow;
 use std::fmt;

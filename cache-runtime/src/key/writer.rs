@@ -147,7 +147,7 @@ impl KeyWriter {
 
 /// ASCII only: bytes of multi-byte characters are never touched, so the text stays UTF-8.
 /// U+0080 to U+009F are controls too, but no template can hold them as a separator.
-const fn is_reserved(byte: u8) -> bool {
+pub(crate) const fn is_reserved(byte: u8) -> bool {
     matches!(
         byte,
         b':' | b'%' | b'<' | b'>' | b'{' | b'}' | b'*' | 0..=0x1f | 0x7f

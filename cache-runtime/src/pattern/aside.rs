@@ -248,8 +248,16 @@ where
     }
 
     fn hit(&self, found: Found<S::Value>) -> Answer<S> {
+        self.saw();
         self.function().counters.one(Count::Hits);
         Answer::Ready(found.output(self.shape))
+    }
+
+    /// Notes that the entry was read, where that counts.
+    fn saw(&self) {
+        if self.spec.refreshes_ahead() {
+            self.inner().ahead.saw(&self.key);
+        }
     }
 
     /// One load at a time in this process whatever the backend says, and any of them will do.
@@ -516,6 +524,7 @@ where
             Landing::Failed => return Round::Failed,
             Landing::Again => return Round::Again,
         };
+        self.saw();
         let counters = &self.function().counters;
         counters.one(Count::Misses);
         counters.one(Count::Coalesced);

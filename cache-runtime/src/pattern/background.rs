@@ -89,7 +89,7 @@ impl<S: Shape> fmt::Debug for Late<S> {
 }
 
 impl<S: Shape> Late<S> {
-    fn output(self, limit: Duration) -> S::Output {
+    pub(super) fn output(self, limit: Duration) -> S::Output {
         self.shape.failed((self.error)(Error::Timeout(limit)))
     }
 }
@@ -144,6 +144,23 @@ where
         Self { call, turn, left }
     }
 
+    /// The cache whose entry it is.
+    pub(super) fn cache(&self) -> &Cache {
+        &self.call.cache
+    }
+
+    /// As [`run`](Self::run), for no longer than a load may take that nobody waits for.
+    pub(super) async fn run_in_time(self, body: impl Future<Output = S::Output>) {
+        let inner = &self.call.cache.inner;
+        let clock = inner.clock.clone();
+        let own = self.call.spec.timeout();
+        // Once the old value is gone callers wait for this: they must not wait for ever.
+        let least = own.unwrap_or(inner.settings.lease_ttl) * GIVEN_UP_AFTER;
+        let limit = own.map_or(self.left.max(least), |_| least);
+        let work = Box::pin(self.run(body));
+        race::within(work, clock.sleep(limit)).await;
+    }
+
     /// Loads, if no other process does, and stores. Whatever comes of it, the old value stays where the new one does not come.
     async fn run(mut self, body: impl Future<Output = S::Output>) {
         match self.call.ask().await {
@@ -174,7 +191,7 @@ where
 {
     match reading.await {
         Answer::Due(output, refresh) => {
-            replace(refresh, body());
+            replace(*refresh, body());
             output
         }
         Answer::Load(load) => load.run(pin!(body())).await,
@@ -198,7 +215,7 @@ where
 {
     match reading.await {
         Answer::Due(output, refresh) => {
-            replace(refresh, body());
+            replace(*refresh, body());
             output
         }
         Answer::Late(limit) => late.output(limit),
@@ -210,7 +227,7 @@ where
     }
 }
 
-fn replace<S, F>(refresh: Box<Refresh<S>>, body: F)
+pub(super) fn replace<S, F>(refresh: Refresh<S>, body: F)
 where
     S: Shape + Send + Sync + 'static,
     S::Output: Send,
@@ -220,16 +237,7 @@ where
 {
     // Without a runtime there is no background: the turn counts as failed.
     if let Ok(runtime) = Handle::try_current() {
-        let inner = &refresh.call.cache.inner;
-        let clock = inner.clock.clone();
-        let own = refresh.call.spec.timeout();
-        // Once the old value is gone callers wait for this: they must not wait for ever.
-        let least = own.unwrap_or(inner.settings.lease_ttl) * GIVEN_UP_AFTER;
-        let limit = own.map_or(refresh.left.max(least), |_| least);
-        runtime.spawn(carry_apart(async move {
-            let work = Box::pin(refresh.run(body));
-            race::within(work, clock.sleep(limit)).await;
-        }));
+        runtime.spawn(carry_apart(refresh.run_in_time(body)));
     }
 }
 
@@ -242,7 +250,7 @@ where
 {
     /// Runs the body in a task of its own and waits for it until the call's time is over. Then a value that may stand in is the
     /// result, or the limit is the error.
-    async fn run_in_time<F>(self: Box<Self>, body: F) -> Result<S::Output, Duration>
+    pub(super) async fn run_in_time<F>(self: Box<Self>, body: F) -> Result<S::Output, Duration>
     where
         F: Future<Output = S::Output> + Send + 'static,
     {

@@ -14,6 +14,7 @@ use crate::observe::Count;
 use crate::pattern::aside::{Asked, Call};
 use crate::pattern::entries::{self, CacheValue, Found};
 use crate::pattern::known::Known;
+use crate::pattern::read_through::ahead;
 use crate::race;
 use crate::shape::{Outcome, Shape};
 use crate::spec::{Consistency, Spec};
@@ -238,13 +239,16 @@ where
             |(life, keep)| {
                 let basis = self.known.basis(self.shape, value, Some(versions.now));
                 let stored = entries::write(self.shape, inner, function, value, life, basis)?;
-                Some((stored, keep))
+                Some((life, stored, keep))
             },
         );
         match entry {
-            Some((stored, keep)) => {
+            Some((life, stored, keep)) => {
                 if fill(inner, self.spec, &self.key, lease, stored, keep).await {
                     standing = Standing::Stored;
+                    if self.spec.refreshes_ahead() {
+                        ahead::watch(&self.cache, self.spec, &self.key, &life);
+                    }
                 }
             }
             None if self.replaces => {

@@ -18,6 +18,7 @@ use crate::pattern::background::Refresh;
 use crate::pattern::entries::{self, CacheValue, NoValue};
 use crate::pattern::known::Known;
 use crate::pattern::loading::{Held, Loading, StandIn};
+use crate::pattern::read_through::ahead;
 use crate::shape::Shape;
 use crate::spec::Spec;
 use crate::stampede::refresh::Turn;
@@ -126,7 +127,10 @@ where
         match local {
             None => seen = Seen::Nothing,
             Some(Stored::Typed(typed)) => match stale::judge(spec, &cache.inner, &typed.life) {
-                Freshness::Fresh => {
+                freshness @ (Freshness::Fresh | Freshness::Watched) => {
+                    if freshness == Freshness::Watched {
+                        cache.inner.ahead.saw(key);
+                    }
                     let function = cache.inner.functions.of(spec);
                     match Hit::new(shape, typed.value) {
                         Ok(hit) => {
@@ -194,6 +198,9 @@ where
         Ok(hit) => hit,
         Err(value) => return Err(Stored::Typed(Typed::new(value, life))),
     };
+    if spec.refreshes_ahead() {
+        inner.ahead.saw(key);
+    }
     let counters = &inner.functions.of(spec).counters;
     counters.one(Count::Hits);
     counters.one(Count::StaleHits);
@@ -301,7 +308,14 @@ where
         let function = inner.functions.of(spec);
         let mark = stored.mark();
         mode = LeaseMode::IfStill(mark);
+        let here = freshness.is_some();
         if let Some(found) = entries::read(shape, function, stored) {
+            if spec.refreshes_ahead() && !found.life.is_expired() {
+                inner.ahead.saw(&key);
+                if !here {
+                    ahead::meet(&cache, spec, &key, &found.life);
+                }
+            }
             match freshness.unwrap_or_else(|| stale::judge(spec, inner, &found.life)) {
                 Freshness::Old if transaction.is_none() => {
                     function.counters.one(Count::Hits);
@@ -321,7 +335,7 @@ where
                     stand_in = Some(StandIn::new(found, &inner.clock));
                 }
                 Freshness::Expired => stand_in = Some(StandIn::new(found, &inner.clock)),
-                Freshness::Fresh | Freshness::Old | Freshness::Drawn => {
+                Freshness::Fresh | Freshness::Watched | Freshness::Old | Freshness::Drawn => {
                     function.counters.one(Count::Hits);
                     return Answer::Ready(found.output(shape));
                 }

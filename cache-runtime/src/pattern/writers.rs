@@ -3,16 +3,14 @@
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
-use std::sync::Arc;
 
 use crate::cache::Cache;
 
 use crate::error::Error;
 use crate::key::Key;
-use crate::pattern::write_behind::contexts::Contexts;
 use crate::pattern::write_behind::write_behind;
 use crate::pattern::write_behind::writer::{
-    Behind, BodyError, Ran, Running, WriteArgument, Writer, context, outcome,
+    Behind, BodyError, Ran, Running, WriteArgument, Writer, outcome,
 };
 use crate::shape::{Outcome, ResultOf, Shape, SharedError};
 
@@ -188,40 +186,6 @@ impl<A> Log<A> for NoWrites<A> {
         S::Error: 'static,
     {
         unreachable!("a program with this log does not compile")
-    }
-}
-
-/// What the cache can hand in.
-pub trait Context: Send + Sync + 'static {}
-
-impl<T: Send + Sync + 'static> Context for T {}
-
-/// The name of the type, if the cache was given no value of it.
-#[must_use]
-pub fn missing<T: Context>(contexts: &Contexts) -> Option<&'static str> {
-    contexts.missing::<T>()
-}
-
-/// The context of this type.
-#[must_use]
-pub fn handed_in<T: Context>(contexts: &Contexts) -> Arc<T> {
-    context(contexts)
-}
-
-/// A context that the body takes by value.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be handed in by value",
-    label = "not `Clone`: each write would take it",
-    note = "take it by reference, or derive `Clone` for it"
-)]
-pub trait Shared: Sized {
-    /// A copy for one run of the body.
-    fn share(&self) -> Self;
-}
-
-impl<T: Clone> Shared for T {
-    fn share(&self) -> T {
-        self.clone()
     }
 }
 

@@ -71,6 +71,13 @@ impl Refreshes {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// For how long nobody is to begin, after a failure.
+    pub(crate) fn pause(&self, key: &Key, clock: &Clock) -> Option<Duration> {
+        let until = self.locked(key).states.get(key)?.not_before?;
+        let left = until.since(clock.now());
+        (!left.is_zero()).then_some(left)
+    }
+
     /// The turn, unless somebody has it or has failed lately. A call that would have to wait to find out goes without: it has a
     /// value to return, and the next one asks again.
     pub(crate) fn begin(self: &Arc<Self>, key: &Key, clock: &Clock) -> Option<Turn> {

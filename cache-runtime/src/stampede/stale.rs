@@ -13,7 +13,9 @@ use crate::spec::Spec;
 pub(crate) enum Freshness {
     /// To be served.
     Fresh,
-    /// To be served while it is replaced (`swr`).
+    /// To be served, and it is noted that it was: it is replaced ahead of its time as long as it is read.
+    Watched,
+    /// To be served while it is replaced (`swr`, and what is replaced ahead of its time if that is late).
     Old,
     /// To be replaced by this very call, by its draw (`early`); good until that is done.
     Drawn,
@@ -27,8 +29,7 @@ pub(crate) fn judge(spec: &Spec, inner: &Inner, life: &Life) -> Freshness {
     if life.is_expired() {
         return Freshness::Expired;
     }
-    let mode = spec.stampede_mode();
-    if mode.hits_are_final() {
+    if spec.hits_are_final() {
         return Freshness::Fresh;
     }
     judge_age(spec, inner, life)
@@ -37,7 +38,8 @@ pub(crate) fn judge(spec: &Spec, inner: &Inner, life: &Life) -> Freshness {
 fn judge_age(spec: &Spec, inner: &Inner, life: &Life) -> Freshness {
     let mode = spec.stampede_mode();
     let drawn = mode.is_early() && early::draws(life, spec.beta_factor(), &inner.random);
-    if !mode.is_swr() {
+    let ahead = spec.refreshes_ahead();
+    if !mode.is_swr() && !ahead {
         return if drawn {
             Freshness::Drawn
         } else {
@@ -48,6 +50,8 @@ fn judge_age(spec: &Spec, inner: &Inner, life: &Life) -> Freshness {
     let soft = life.soft().or(spec.refresh_after());
     if drawn || soft.is_some_and(|soft| life.age() >= soft) {
         Freshness::Old
+    } else if ahead {
+        Freshness::Watched
     } else {
         Freshness::Fresh
     }

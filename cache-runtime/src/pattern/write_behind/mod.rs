@@ -5,7 +5,6 @@
 //! its batch form. What is folded is noted in the log before it runs, so that after a crash just the same is run again, under the same sequence number.
 
 mod call;
-pub(crate) mod contexts;
 pub(crate) mod letters;
 pub(crate) mod options;
 mod record;

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::contexts::Contexts;
 use super::options::WriteBehind;
 use super::report::{FlushReport, WriteBehindStats};
 use super::worker::{Log, Shared, Supervisor, Worker, is_inside};
@@ -17,6 +16,7 @@ use crate::backend::log::{LogSize, WriteLog};
 use crate::cache::Inner;
 use crate::error::{BackendError, ConfigError};
 use crate::guard::Guarded;
+use crate::pattern::contexts::Contexts;
 
 /// An owner looks for writes of other processes at least and at most so often.
 const RAREST_LOOK: Duration = Duration::from_secs(1);

@@ -12,7 +12,6 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::contexts::Contexts;
 use super::record;
 use crate::backend::log::Payload;
 use crate::backend::{Format, Stored};
@@ -20,6 +19,7 @@ use crate::cache::Inner;
 use crate::codec;
 use crate::entry::{fingerprint, roundtrip};
 use crate::error::Error;
+use crate::pattern::contexts::Contexts;
 use crate::pattern::entries::{self, CacheValue};
 use crate::pattern::known::Known;
 use crate::shape::Shape;
@@ -100,15 +100,6 @@ impl FromSequence for u64 {
 impl FromSequence for i64 {
     fn from_sequence(sequence: u64) -> Self {
         Self::try_from(sequence).unwrap_or(Self::MAX)
-    }
-}
-
-/// Hands a context in: `#[context] db: Db` is a copy of it, `#[context] db: &Db` borrows it.
-pub(crate) fn context<T: Send + Sync + 'static>(contexts: &Contexts) -> Arc<T> {
-    match contexts.get() {
-        Some(context) => context,
-        // Nothing is logged or run before `needs` has found all of them.
-        None => unreachable!("contexts are looked for before a writer is used"),
     }
 }
 

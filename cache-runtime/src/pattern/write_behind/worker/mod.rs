@@ -23,7 +23,6 @@ use tokio::task::{AbortHandle, JoinHandle};
 use self::bell::Bell;
 use self::health::Health;
 use self::partition::{Command, Owner};
-use super::contexts::Contexts;
 use super::options::WriteBehind;
 use super::report::{Counts, FlushReport};
 use crate::backend::log::{LogSize, Owned, PARTITIONS, WriteLog};
@@ -32,6 +31,7 @@ use crate::cache::Inner;
 use crate::clock::{Clock, Moment};
 use crate::error::BackendError;
 use crate::guard::Guarded;
+use crate::pattern::contexts::Contexts;
 use crate::race;
 
 /// So many are told of room at once: whoever is not asks again by itself.

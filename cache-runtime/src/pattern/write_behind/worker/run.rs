@@ -7,7 +7,7 @@ use super::Shared;
 use super::group::Group;
 use crate::cache::Cache;
 use crate::clock::Clock;
-use crate::pattern::write_behind::contexts::Contexts;
+use crate::pattern::contexts::Contexts;
 use crate::pattern::write_behind::writer::{Arguments, Running, guarded};
 use crate::race;
 

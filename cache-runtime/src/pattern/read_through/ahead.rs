@@ -1,0 +1,283 @@
+//! Refresh-ahead: entries that are being read are replaced when they reach their soft TTL, before they expire and without a caller.
+//!
+//! Each cache has one task that sleeps until the next of its entries is due. What was read since it was loaded is loaded again, under the lease that any load
+//! takes, so that of several processes one does it; what was not is forgotten. A read leaves no more than the time in a slot that its key is hashed
+//! to: two keys of one slot may be taken for read when only one was, never the other way round.
+
+mod plan;
+
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError, Weak};
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinHandle;
+
+use self::plan::{Due, Plan, Watched};
+use crate::backend::Life;
+use crate::cache::{Cache, Inner};
+use crate::clock::{Clock, Moment};
+use crate::key::Key;
+use crate::race;
+use crate::registry;
+use crate::spec::Spec;
+
+/// So many loads of one cache run at the same time.
+const AT_ONCE: usize = 16;
+
+/// More than entries that are watched, so that most have a slot of their own.
+const SLOTS: usize = 1 << 17;
+
+/// After this an entry is looked at again of which no more is known than that now nothing can be done.
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// What a look at an entry that is due came to.
+#[derive(Debug, Clone, Copy)]
+pub enum Next {
+    /// There is nothing to be kept fresh.
+    Forget,
+    /// It is newer than was known: so old, and due in so long.
+    Newer {
+        /// How old.
+        age: Duration,
+        /// Due in how long.
+        left: Duration,
+    },
+    /// It could not be replaced now. Without a time: soon.
+    Later(Option<Duration>),
+}
+
+/// The entries that a cache keeps fresh. Ends with the cache.
+pub(crate) struct Ahead(Arc<Shared>);
+
+struct Shared {
+    clock: Clock,
+    /// When a key of each slot was last read; 0 for never. Made when the first entry is watched.
+    reads: OnceLock<Box<[AtomicU64]>>,
+    hasher: RandomState,
+    plan: Mutex<Plan>,
+    /// Rung when something is due earlier than was known.
+    changed: Notify,
+    stopped: AtomicBool,
+    task: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Ahead {
+    pub(crate) fn new(clock: &Clock) -> Self {
+        Self(Arc::new(Shared {
+            clock: clock.clone(),
+            reads: OnceLock::new(),
+            hasher: RandomState::new(),
+            plan: Mutex::default(),
+            changed: Notify::new(),
+            stopped: AtomicBool::new(false),
+            task: Mutex::default(),
+        }))
+    }
+
+    /// Notes that the key was read.
+    #[inline]
+    pub(crate) fn saw(&self, key: &Key) {
+        let Some(slot) = self.0.slot(key) else {
+            return;
+        };
+        let now = self.0.clock.coarse().number();
+        // Looked at first: many readers of one key share its cache line, and the cheap clock ticks seldom.
+        if slot.load(Ordering::Relaxed) != now {
+            slot.store(now, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Drop for Ahead {
+    fn drop(&mut self) {
+        self.0.stopped.store(true, Ordering::SeqCst);
+        self.0.changed.notify_one();
+    }
+}
+
+impl fmt::Debug for Ahead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Ahead")
+    }
+}
+
+/// Watches an entry of the function, which has just been stored or was seen at the backend. Without a runtime there is nobody to
+/// replace it, and nothing is done.
+pub(crate) fn watch(cache: &Cache, spec: &'static Spec, key: &Key, life: &Life) {
+    let inner = &cache.inner;
+    let Some(soft) = life.soft().or(spec.refresh_after()) else {
+        return;
+    };
+    if soft >= life.ttl() || !can_load(inner, spec) {
+        return;
+    }
+    let shared = &inner.ahead.0;
+    let watched = Watched {
+        spec,
+        loaded: shared.clock.coarse().before(life.age()),
+        due: shared.clock.now().after(soft.saturating_sub(life.age())),
+        expires: shared
+            .clock
+            .now()
+            .after(life.ttl().saturating_sub(life.age())),
+    };
+    if !Shared::ensure_task(inner) {
+        return;
+    }
+    shared.make_slots();
+    if shared.plan().watch(key, watched) {
+        shared.changed.notify_one();
+    }
+}
+
+/// Watches an entry that was read at the backend, unless it is watched already. A reader does not wait to find out: the next one asks again.
+pub(crate) fn meet(cache: &Cache, spec: &'static Spec, key: &Key, life: &Life) {
+    let known = match cache.inner.ahead.0.plan.try_lock() {
+        Ok(plan) => plan.knows(key),
+        Err(TryLockError::Poisoned(_) | TryLockError::WouldBlock) => true,
+    };
+    if !known {
+        watch(cache, spec, key, life);
+    }
+}
+
+/// Whether this cache is to run the loader, and has what it takes.
+fn can_load(inner: &Inner, spec: &'static Spec) -> bool {
+    inner.settings.loaders
+        && registry::loader_of(spec)
+            .is_some_and(|entry| entry.loader.missing(&inner.contexts).is_none())
+}
+
+impl Shared {
+    fn plan(&self) -> MutexGuard<'_, Plan> {
+        self.plan.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn make_slots(&self) {
+        self.reads
+            .get_or_init(|| (0..SLOTS).map(|_| AtomicU64::new(0)).collect());
+    }
+
+    #[inline]
+    fn slot(&self, key: &Key) -> Option<&AtomicU64> {
+        let reads = self.reads.get()?;
+        reads.get(self.hasher.hash_one(key) as usize % SLOTS)
+    }
+
+    fn was_read_since(&self, key: &Key, moment: Moment) -> bool {
+        self.slot(key)
+            .is_some_and(|slot| slot.load(Ordering::Relaxed) >= moment.number())
+    }
+
+    /// Starts the task, or another one if it has ended with its runtime.
+    fn ensure_task(cache: &Arc<Inner>) -> bool {
+        let shared = &cache.ahead.0;
+        let mut task = shared.task.lock().unwrap_or_else(PoisonError::into_inner);
+        if task.as_ref().is_some_and(|task| !task.is_finished()) {
+            return true;
+        }
+        let Ok(runtime) = Handle::try_current() else {
+            return false;
+        };
+        let work = keep_fresh(Arc::clone(shared), Arc::downgrade(cache));
+        *task = Some(runtime.spawn(work));
+        true
+    }
+
+    /// What is to be replaced now, or when that will be.
+    fn next(&self) -> Due {
+        let now = self.clock.now();
+        self.plan()
+            .next(now, |key, loaded| self.was_read_since(key, loaded))
+    }
+}
+
+/// Replaces what is due for as long as there is the cache.
+async fn keep_fresh(shared: Arc<Shared>, cache: Weak<Inner>) {
+    let permits = Arc::new(Semaphore::new(AT_ONCE));
+    loop {
+        let mut changed = pin!(shared.changed.notified());
+        if shared.stopped.load(Ordering::SeqCst) {
+            return;
+        }
+        match shared.next() {
+            Due::Now(key, watched) => {
+                // Never closed.
+                let Ok(permit) = Arc::clone(&permits).acquire_owned().await else {
+                    return;
+                };
+                let Some(inner) = cache.upgrade() else {
+                    return;
+                };
+                let work = Replacing::new(&shared, key, watched, permit);
+                tokio::spawn(work.run(Cache { inner }));
+            }
+            Due::At(moment) => {
+                race::first(changed, pin!(shared.clock.sleep_until(moment))).await;
+            }
+            Due::Never => changed.as_mut().await,
+        }
+    }
+}
+
+/// An entry that is being replaced. Dropped, as by a panic of the loader, it is looked at again later.
+struct Replacing {
+    shared: Arc<Shared>,
+    key: Key,
+    watched: Watched,
+    next: Next,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Replacing {
+    fn new(shared: &Arc<Shared>, key: Key, watched: Watched, permit: OwnedSemaphorePermit) -> Self {
+        Self {
+            shared: Arc::clone(shared),
+            key,
+            watched,
+            next: Next::Later(None),
+            _permit: permit,
+        }
+    }
+
+    async fn run(mut self, cache: Cache) {
+        let found = registry::loader_of(self.watched.spec)
+            .and_then(|entry| Some((entry, entry.arguments(&self.key)?)));
+        let Some((entry, arguments)) = found else {
+            self.next = Next::Forget;
+            return;
+        };
+        // In the cache's scope, so that what the loader calls in turn is on this cache too.
+        let load = entry
+            .loader
+            .refresh(cache.clone(), self.key.clone(), arguments);
+        self.next = cache.scope(load).await;
+    }
+}
+
+impl Drop for Replacing {
+    fn drop(&mut self) {
+        let now = self.shared.clock.now();
+        let mut watched = self.watched;
+        match self.next {
+            Next::Forget => {
+                self.shared.plan().forget(&self.key);
+                return;
+            }
+            Next::Newer { age, left } => {
+                watched.loaded = self.shared.clock.coarse().before(age);
+                watched.due = now.after(left);
+                watched.expires = now.after(left.max(PAUSE)).max(watched.expires);
+            }
+            Next::Later(pause) => watched.due = now.after(pause.unwrap_or(PAUSE)),
+        }
+        if self.shared.plan().go_on(&self.key, watched) {
+            self.shared.changed.notify_one();
+        }
+    }
+}

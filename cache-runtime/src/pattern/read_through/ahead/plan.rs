@@ -1,0 +1,141 @@
+//! Which entries are watched, and which is due next.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+
+use crate::clock::Moment;
+use crate::key::Key;
+use crate::spec::Spec;
+
+/// So many entries are watched. Those beyond are replaced by the first call that finds them past their soft TTL.
+const MOST: usize = 100_000;
+
+/// What is known of an entry.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Watched {
+    pub(super) spec: &'static Spec,
+    /// When it was loaded, by the cheap clock.
+    pub(super) loaded: Moment,
+    pub(super) due: Moment,
+    pub(super) expires: Moment,
+}
+
+/// What is to be done next.
+#[derive(Debug)]
+pub(super) enum Due {
+    Now(Key, Watched),
+    At(Moment),
+    Never,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Plan {
+    entries: HashMap<Key, Entry>,
+    /// By the time at which they are looked at. One that its entry does not name any more is passed over.
+    queue: BinaryHeap<Reverse<(Moment, Key)>>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    watched: Watched,
+    /// Where it stands in the queue; `None` while it is being replaced.
+    queued: Option<Moment>,
+}
+
+impl Plan {
+    pub(super) fn knows(&self, key: &Key) -> bool {
+        self.entries.contains_key(key)
+    }
+
+    /// Watches an entry that has just been stored; whether it is the next one.
+    pub(super) fn watch(&mut self, key: &Key, watched: Watched) -> bool {
+        if let Some(entry) = self.entries.get_mut(key) {
+            entry.watched = watched;
+            // One that is due later than it was stays where it is in the queue, and is put back when its turn comes.
+            if entry.queued.is_some_and(|queued| queued <= watched.due) {
+                return false;
+            }
+        } else if self.entries.len() >= MOST {
+            return false;
+        }
+        self.enqueue(key, watched)
+    }
+
+    /// Goes on watching an entry that was being replaced, unless it has been stored meanwhile; whether it is the next one.
+    pub(super) fn go_on(&mut self, key: &Key, watched: Watched) -> bool {
+        match self.entries.get(key) {
+            Some(entry) if entry.queued.is_none() => {
+                if watched.due >= watched.expires {
+                    self.entries.remove(key);
+                    return false;
+                }
+                self.enqueue(key, watched)
+            }
+            _ => false,
+        }
+    }
+
+    /// Forgets an entry that was being replaced, unless it has been stored meanwhile.
+    pub(super) fn forget(&mut self, key: &Key) {
+        if self
+            .entries
+            .get(key)
+            .is_some_and(|entry| entry.queued.is_none())
+        {
+            self.entries.remove(key);
+        }
+    }
+
+    fn enqueue(&mut self, key: &Key, watched: Watched) -> bool {
+        let queued = Some(watched.due);
+        self.entries.insert(key.clone(), Entry { watched, queued });
+        self.queue.push(Reverse((watched.due, key.clone())));
+        if self.queue.len() > 2 * self.entries.len() + 64 {
+            self.sweep();
+        }
+        let first = self.queue.peek();
+        first.is_some_and(|Reverse((first, _))| *first >= watched.due)
+    }
+
+    /// Drops what is passed over anyway.
+    fn sweep(&mut self) {
+        let entries = &self.entries;
+        self.queue.retain(|Reverse((at, key))| {
+            entries
+                .get(key)
+                .is_some_and(|entry| entry.queued == Some(*at))
+        });
+    }
+
+    /// Takes the first entry that is due and was read since it was loaded; those that were not are forgotten.
+    pub(super) fn next(
+        &mut self,
+        now: Moment,
+        was_read_since: impl Fn(&Key, Moment) -> bool,
+    ) -> Due {
+        while let Some(Reverse((at, key))) = self.queue.pop() {
+            let Some(entry) = self
+                .entries
+                .get_mut(&key)
+                .filter(|entry| entry.queued == Some(at))
+            else {
+                continue;
+            };
+            if at > now {
+                self.queue.push(Reverse((at, key)));
+                return Due::At(at);
+            }
+            let watched = entry.watched;
+            if watched.due > now {
+                entry.queued = Some(watched.due);
+                self.queue.push(Reverse((watched.due, key)));
+            } else if was_read_since(&key, watched.loaded) {
+                entry.queued = None;
+                return Due::Now(key, watched);
+            } else {
+                self.entries.remove(&key);
+            }
+        }
+        Due::Never
+    }
+}

@@ -1,0 +1,70 @@
+//! Read-through loaders that claim one template and differ: no cache of the program is built. They need a program of their own.
+
+use std::time::Duration;
+
+use cache_runtime::{Cache, Error, cached};
+
+#[cached(pattern = "read-through", key = "rate:<currency>")]
+async fn rate(currency: &str) -> u64 {
+    currency.len() as u64
+}
+
+/// Differs from the one above by the default TTL of the cache, and not by its names.
+#[cached(pattern = "read-through", key = "rate:<of>", ttl = 300)]
+async fn rate_again(of: &str) -> Option<u64> {
+    Some(of.len() as u64)
+}
+
+#[cached(pattern = "read-through", key = "user:<id>", ttl = 300)]
+async fn user(id: u64) -> String {
+    id.to_string()
+}
+
+#[cached(pattern = "read-through", key = "user:<name>", ttl = 300)]
+async fn user_by_name(name: &str) -> u64 {
+    name.len() as u64
+}
+
+async fn refused(default_ttl: u64) -> String {
+    let built = Cache::builder().default_ttl(default_ttl).build().await;
+    let Err(Error::Config(error)) = built else {
+        panic!("{built:?}")
+    };
+    error.to_string()
+}
+
+#[tokio::test]
+async fn two_loaders_of_one_template_have_to_agree_on_its_values() {
+    let text = refused(300).await;
+    assert!(
+        text.starts_with("template `user:<id>`: `user` (tests/read_through_conflicts.rs:"),
+        "{text}"
+    );
+    assert!(
+        text.contains("and `user_by_name` (tests/read_through_conflicts.rs:"),
+        "{text}"
+    );
+    assert!(
+        text.contains("values of `alloc::string::String` and `u64`"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn two_loaders_of_one_template_have_to_agree_on_its_ttl() {
+    let text = refused(60).await;
+    assert!(
+        text.contains("`rate` (tests/read_through_conflicts.rs:"),
+        "{text}"
+    );
+    assert!(text.contains("TTLs of 60s and 300s"), "{text}");
+}
+
+#[tokio::test]
+async fn calls_go_on_without_a_cache_that_was_built() {
+    assert_eq!(rate("EUR").await, 3);
+    assert_eq!(rate_again("EUR").await, Some(3));
+    assert_eq!(user(1).await, "1");
+    assert_eq!(user_by_name("Ada").await, 3);
+    assert_eq!(rate_again::SPEC.ttl(), Some(Duration::from_secs(300)));
+}
