@@ -1,4 +1,4 @@
-//! Events that are lost to a region: it clears its namespace.
+//! Events that are lost to a region: it invalidates its namespace.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ fn short(builder: CacheBuilder, bus: impl Bus, name: &str) -> CacheBuilder {
 }
 
 #[tokio::test]
-async fn a_region_that_was_away_for_longer_than_the_bus_keeps_events_clears_its_namespace() {
+async fn a_region_that_was_away_for_longer_than_the_bus_keeps_events_flushes_what_it_cannot_know() {
     let (bus, one, other) = tokio::join!(
         RedisServer::start(),
         RedisServer::start(),

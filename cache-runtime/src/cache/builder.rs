@@ -202,6 +202,8 @@ impl CacheBuilder {
     /// that invalidates does not wait for it. Invalidations that are not on the bus yet when the process dies are lost, and what they would have removed in other regions stays until
     /// its TTL; [`Cache::shutdown`] and [`Cache::flush_events`] wait for them.
     ///
+    /// The tasks that send and read belong to the tokio runtime in which the cache is built, and end with the cache.
+    ///
     /// # Errors
     ///
     /// [`Error::Config`] if `region` is empty, longer than 64, or has other characters than ASCII letters and digits, `-`, `_` and `.`.

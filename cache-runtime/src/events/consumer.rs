@@ -168,7 +168,7 @@ impl Consumer {
             shared.counts.lost_groups.add(1);
             tracing::warn!(
                 group = lost,
-                "a group of the bus is too far behind and was given up; it will clear its namespace when it is back"
+                "a group of the bus is too far behind and was given up; it will invalidate its namespace when it is back"
             );
         }
         Ok(())
@@ -234,7 +234,7 @@ impl Work {
                 let bus = shared.bus.name();
                 tracing::warn!(
                     bus,
-                    "an event that cannot be read: what it invalidates is not known, and the namespace is cleared"
+                    "an event that cannot be read: what it invalidates is not known, and the namespace is invalidated"
                 );
                 work.unreadable += 1;
                 work.everything = true;

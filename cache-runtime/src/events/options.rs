@@ -54,7 +54,7 @@ impl BusOptions {
     }
 
     /// Sets how long, and up to how many, the bus keeps events for a region that does not read them. A region that was away for longer is given up; when it
-    /// is back it clears its namespace, as it cannot know what it missed. Default an hour, and 1,000,000 events of up to 256 keys each.
+    /// is back it invalidates its namespace, as it cannot know what it missed. Default an hour, and 1,000,000 events of up to 256 keys each.
     pub fn retention(mut self, age: Duration, events: u64) -> Self {
         self.age = age;
         self.events = events;
@@ -62,7 +62,7 @@ impl BusOptions {
     }
 
     /// Sets how long an event may be with a process before another of its region takes it over. Default 5 s. A process whose store is its own memory and that
-    /// does not read for twelve times as long is given up, and clears its store when it goes on.
+    /// does not read for twelve times as long is given up, and invalidates its store when it goes on.
     pub fn takeover(mut self, after: Duration) -> Self {
         self.takeover = after;
         self

@@ -94,7 +94,7 @@ impl Outbox {
         if row.names.len() > self.bound {
             tracing::error!(
                 bound = self.bound,
-                "too many invalidations wait for the bus: other regions will clear their namespace"
+                "too many invalidations wait for the bus: other regions will invalidate their namespace"
             );
             row.overflows += 1;
             row.all_at_once(waiting);

@@ -123,7 +123,7 @@ impl Sender {
     fn everything(&mut self, is_for_origin: bool) -> Event {
         tracing::warn!(
             bus = self.shared.bus.name(),
-            "the bus has lost events that it had acknowledged: other regions will clear their namespace"
+            "the bus has lost events that it had acknowledged: other regions will invalidate their namespace"
         );
         self.shared.counts.forgotten.add(1);
         (self.token, self.number) = (Token::fresh(), 0);

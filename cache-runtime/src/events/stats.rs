@@ -29,9 +29,9 @@ pub struct BusStats {
     pub skipped: u64,
     /// Of the events that it has handled, those that it took over from another process.
     pub taken_over: u64,
-    /// Events that it could not read, for which it cleared the namespace.
+    /// Events that it could not read, for which it invalidated the namespace.
     pub unreadable: u64,
-    /// Times this process cleared the namespace because of the bus: events were missed, could not be read, or said that everything was invalidated.
+    /// Times this process invalidated the whole namespace because of the bus: events were missed, could not be read, or said that everything was invalidated.
     pub flushes: u64,
     /// Groups that this process found to be too far behind, and gave up.
     pub lost_groups: u64,
