@@ -6,9 +6,12 @@ use std::time::Duration;
 
 use super::{Cache, Epochs, Inner, Settings};
 use crate::backend::{Backend, Memory, MemoryBuilder};
+use crate::bus::{Bus, Group};
 use crate::clock::Clock;
 use crate::codec;
 use crate::error::{ConfigError, Error};
+use crate::events::options::BusOptions;
+use crate::events::{self, Events};
 use crate::guard::{Guarded, Limits};
 use crate::observe::Functions;
 use crate::pattern::contexts::Contexts;
@@ -54,6 +57,8 @@ pub struct CacheBuilder {
     write_behind: WriteBehind,
     hot_keys: Option<HotKeys>,
     recorder: Option<Recorder>,
+    bus: Option<events::Plan>,
+    bus_options: BusOptions,
 }
 
 enum Store {
@@ -82,6 +87,8 @@ impl Default for CacheBuilder {
             write_behind: WriteBehind::default(),
             hot_keys: None,
             recorder: None,
+            bus: None,
+            bus_options: BusOptions::default(),
         }
     }
 }
@@ -175,7 +182,7 @@ impl CacheBuilder {
         self
     }
 
-    /// Provides what arguments marked `#[context]` are: a pool, a client. Of one type the last one given counts. `#[context] db: &Db` and `#[context] db: Db`
+    /// Provides what arguments marked `#[context]` are, of read-through loaders and of write-behind writers: a pool, a client. Of one type the last one given counts. `#[context] db: &Db` and `#[context] db: Db`
     /// both take what was given as a `Db`.
     pub fn provide<T: Send + Sync + 'static>(mut self, context: T) -> Self {
         self.contexts.provide(context);
@@ -207,6 +214,32 @@ impl CacheBuilder {
     /// misses.
     pub fn record(mut self, recorder: Recorder) -> Self {
         self.recorder = Some(recorder);
+        self
+    }
+
+    /// Tells other regions of every invalidation by the bus, and carries out theirs. `region` names this one: processes that share a store give the
+    /// same name, others another. The regions of one application use the same namespace on the bus.
+    ///
+    /// What is invalidated here is removed there within milliseconds, and later while a region or the bus is away: see [`Stats::bus`](crate::Stats::bus) for the lag. The call
+    /// that invalidates does not wait for it. Invalidations that are not on the bus yet when the process dies are lost, and what they would have removed in other regions stays until
+    /// its TTL; [`Cache::shutdown`] and [`Cache::flush_events`] wait for them.
+    ///
+    /// The tasks that send and read belong to the tokio runtime in which the cache is built, and end with the cache.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] if `region` is empty, longer than 64, or has other characters than ASCII letters and digits, `-`, `_` and `.`.
+    pub fn bus(mut self, bus: impl Bus, region: &str) -> Result<Self, Error> {
+        self.bus = Some(events::Plan {
+            bus: Arc::new(bus),
+            region: Group::of_region(region)?,
+        });
+        Ok(self)
+    }
+
+    /// Sets how long the bus keeps events, and when another process takes over.
+    pub fn bus_options(mut self, options: BusOptions) -> Self {
+        self.bus_options = options;
         self
     }
 
@@ -251,9 +284,12 @@ impl CacheBuilder {
             self.limits,
             self.random,
             (self.write_behind, self.contexts),
-            accesses,
+            (accesses, self.bus.map(|plan| (plan, self.bus_options))),
         );
         cache.inner.writes.check(&cache.inner.guarded)?;
+        if let Some(events) = &cache.inner.events {
+            events.start(&cache.inner).await;
+        }
         cache.inner.writes.start(&cache.inner);
         Ok(cache)
     }
@@ -267,7 +303,7 @@ impl CacheBuilder {
             self.limits,
             self.random,
             (self.write_behind, self.contexts),
-            None,
+            (None, None),
         )
     }
 
@@ -294,7 +330,7 @@ impl CacheBuilder {
         if let Some(codec) = self.settings.codec {
             codec::is_built(codec)?;
         }
-        Ok(())
+        Ok(self.bus_options.check()?)
     }
 }
 
@@ -305,9 +341,10 @@ fn assemble(
     limits: Limits,
     random: Random,
     (write_behind, contexts): (WriteBehind, Contexts),
-    accesses: Option<Accesses>,
+    (accesses, bus): (Option<Accesses>, Option<(events::Plan, BusOptions)>),
 ) -> Cache {
     let guarded = Guarded::new(backend, limits);
+    let events = bus.map(|(plan, options)| Events::new(plan, options, &guarded, clock.clone()));
     let inner = Inner {
         writes: Writes::new(&guarded, write_behind, contexts.clone(), settings.lease_ttl),
         contexts,
@@ -322,6 +359,7 @@ fn assemble(
         epochs: Epochs::new(),
         settings,
         accesses,
+        events,
     };
     Cache {
         inner: Arc::new(inner),

@@ -2,6 +2,7 @@
 
 pub(crate) mod accesses;
 mod builder;
+mod bus;
 mod clock;
 mod cold;
 mod failure;
@@ -11,6 +12,7 @@ mod link;
 mod loads;
 mod log;
 mod names;
+mod reply;
 mod scripts;
 mod seats;
 mod sweep;
@@ -28,6 +30,7 @@ use std::time::Duration;
 use redis::{Cmd, Value};
 
 pub use self::builder::RedisBuilder;
+pub use self::bus::{RedisBus, RedisBusBuilder};
 use self::link::Link;
 use self::log::Appends;
 use self::names::{Name, Names};
