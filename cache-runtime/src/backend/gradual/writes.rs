@@ -18,6 +18,9 @@ use crate::race;
 /// A namespace is bumped in less time than this, or the roll-out ends by it.
 const HELD: Duration = Duration::from_secs(10);
 
+/// An intent ends at the old backend first, which says whether it stands: at the new one it lives longer, by more than the two can be apart.
+const OUTLIVES: Duration = Duration::from_millis(200);
+
 impl Sides {
     pub(super) async fn invalidate(self: &Arc<Self>, keys: &[Key]) -> Result<(), BackendError> {
         self.tell_both(|side| side.invalidate(keys)).await
@@ -61,9 +64,11 @@ impl Sides {
         ttl: Duration,
     ) -> Result<TagVersion, BackendError> {
         let before = self.new_now(self.moved(key).is_some()).await;
-        let began = self
-            .tell_both(|side| side.begin_write(key, token, ttl))
-            .await?;
+        let longer = ttl.saturating_add(OUTLIVES);
+        let at_new = self.tell_new(|new| new.begin_write(key, token, longer));
+        let (began, told) = race::both(self.old.begin_write(key, token, ttl), at_new).await;
+        told?;
+        let began = began?;
         self.note_moment(before, began);
         Ok(began)
     }
@@ -139,16 +144,15 @@ impl Sides {
         token: Token,
         ttl: Duration,
     ) -> Result<bool, BackendError> {
-        let at_new = async {
-            // A write that the new backend does not know of began while it could not be told. Readers there would not bypass what they have.
-            match self.ask_new(|new| new.renew_write(key, token, ttl)).await {
-                Ok(true) => Ok(()),
-                Ok(false) | Err(_) => self.withdraw().await,
-            }
-        };
-        let (stands, told) = race::both(self.old.renew_write(key, token, ttl), at_new).await;
-        told?;
-        stands
+        let longer = ttl.saturating_add(OUTLIVES);
+        let at_new = self.ask_new(|new| new.renew_write(key, token, longer));
+        let (stands, at_new) = race::both(self.old.renew_write(key, token, ttl), at_new).await;
+        let stands = stands?;
+        // A write that the new backend does not know of began while it could not be told. Readers there would not bypass what they have.
+        if stands && !at_new.unwrap_or(false) {
+            self.withdraw().await?;
+        }
+        Ok(stands)
     }
 
     pub(super) async fn end_write(
