@@ -148,9 +148,13 @@ impl Sides {
         let at_new = self.ask_new(|new| new.renew_write(key, token, longer));
         let (stands, at_new) = race::both(self.old.renew_write(key, token, ttl), at_new).await;
         let stands = stands?;
-        // A write that the new backend does not know of began while it could not be told. Readers there would not bypass what they have.
-        if stands && !at_new.unwrap_or(false) {
-            self.withdraw().await?;
+        match (stands, at_new.unwrap_or(false)) {
+            // It began while the new backend could not be told. Readers there would not bypass what they have.
+            (true, false) => self.withdraw().await?,
+            (false, true) => {
+                self.tell_new(|new| new.end_write(key, token, None)).await?;
+            }
+            _ => {}
         }
         Ok(stands)
     }
