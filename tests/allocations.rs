@@ -38,6 +38,16 @@ async fn refreshed(name: &str, ids: &[u64]) -> Arc<String> {
     Arc::new(format!("{name} {ids:?}"))
 }
 
+#[cached(
+    pattern = "read-through",
+    key = "ahead:<name>:<ids>",
+    ttl = 60,
+    refresh_after = 30
+)]
+async fn ahead(name: &str, ids: &[u64]) -> Arc<String> {
+    Arc::new(format!("{name} {ids:?}"))
+}
+
 #[cached(key = "limited:<name>", ttl = 60, timeout = 60, stale_if_error = 60)]
 async fn limited(name: &str) -> Result<Arc<String>, Error> {
     Ok(Arc::new(name.to_owned()))
@@ -87,6 +97,9 @@ async fn of_hits_of_functions_with_a_background() {
     refreshed(name, &ids).await;
     let hits = allocations(|| now(refreshed(name, &ids)));
     assert_eq!(hits, 0, "fresh, though it could be refreshed");
+    ahead(name, &ids).await;
+    let hits = allocations(|| now(ahead(name, &ids)));
+    assert_eq!(hits, 0, "noted as read");
     limited(name).await.unwrap();
     let hits = allocations(|| now(limited(name)));
     assert_eq!(hits, 0, "within a timeout");

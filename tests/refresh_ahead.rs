@@ -342,7 +342,9 @@ async fn on_a_server_an_entry_that_is_read_is_replaced_by_one_process_at_a_time(
     };
     let (one, other) = (cache().await, cache().await);
     one.scope(soon(1)).await.unwrap();
-    // Nobody reads where the entry was loaded. The other process knows of it by its first hit.
+    // Nobody reads where the entry was loaded. The other process knows of it by its first hit, and needs no second one.
+    other.scope(soon(1)).await.unwrap();
+    eventually(DEADLINE, || async { db.queries() == 2 }).await;
     eventually(DEADLINE, || async {
         other.scope(soon(1)).await.unwrap() >= 3
     })
@@ -396,6 +398,8 @@ async fn a_cache_that_is_dropped_replaces_nothing() {
             .metrics()
             .num_alive_tasks()
     };
+    // It waits for its time.
+    settle().await;
     assert_eq!(task_count(), 1);
     drop(cache);
     settle().await;

@@ -110,6 +110,7 @@ impl<T: Sync> Change for Vec<T> {
     async fn change(&self, id: u64) {}
 }
 
+#[allow(clippy::extra_unused_type_parameters)]
 fn around<T>() {
     #[cached(key = "inside:<id>", ttl = 300)]
     async fn inside(id: u64) -> u64 {

@@ -45,7 +45,11 @@ impl Through<'_> {
         let tags = (!model.tags.is_empty()).then(|| self.tags(model));
         // What is wrong with the error is said at the result as a whole.
         let at = result_span(function);
-        let registered = quote_spanned!(at=> ::cache_runtime::private::loader(&#name, #shape));
+        let shape_var = local_at("__cache_shape", at);
+        let registered = quote_spanned! {at=> {
+            let #shape_var = #shape;
+            ::cache_runtime::private::loader(&#name, #shape_var)
+        }};
         quote_spanned! {here=>
             static #name: ::cache_runtime::private::ReadThrough<#arguments, #result> =
                 ::cache_runtime::private::ReadThrough::new(#spec, #told, #body) #contexts #tags;

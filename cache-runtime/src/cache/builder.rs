@@ -174,7 +174,7 @@ impl CacheBuilder {
         self
     }
 
-    /// Provides what arguments marked `#[context]` are: a pool, a client. Of one type the last one given counts. `#[context] db: &Db` and `#[context] db: Db`
+    /// Provides what arguments marked `#[context]` are, of read-through loaders and of write-behind writers: a pool, a client. Of one type the last one given counts. `#[context] db: &Db` and `#[context] db: Db`
     /// both take what was given as a `Db`.
     pub fn provide<T: Send + Sync + 'static>(mut self, context: T) -> Self {
         self.contexts.provide(context);

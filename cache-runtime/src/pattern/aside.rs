@@ -14,6 +14,7 @@ use crate::pattern::entries::{self, CacheValue, Found};
 use crate::pattern::known::Known;
 use crate::pattern::loading::{Held, LoadSeat, Loading, PendingLease, StandIn};
 use crate::pattern::read::Answer;
+use crate::pattern::read_through::ahead;
 use crate::race;
 use crate::shape::Shape;
 use crate::spec::{Consistency, Spec};
@@ -248,6 +249,9 @@ where
     }
 
     fn hit(&self, found: Found<S::Value>) -> Answer<S> {
+        if self.spec.refreshes_ahead() {
+            ahead::meet(&self.cache, self.spec, &self.key, &found.life);
+        }
         self.saw();
         self.function().counters.one(Count::Hits);
         Answer::Ready(found.output(self.shape))

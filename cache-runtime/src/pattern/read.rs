@@ -311,10 +311,10 @@ where
         let here = freshness.is_some();
         if let Some(found) = entries::read(shape, function, stored) {
             if spec.refreshes_ahead() && !found.life.is_expired() {
-                inner.ahead.saw(&key);
                 if !here {
                     ahead::meet(&cache, spec, &key, &found.life);
                 }
+                inner.ahead.saw(&key);
             }
             match freshness.unwrap_or_else(|| stale::judge(spec, inner, &found.life)) {
                 Freshness::Old if transaction.is_none() => {

@@ -139,3 +139,81 @@ impl Plan {
         Due::Never
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::clock::Clock;
+
+    static SPEC: Spec = Spec::new("f", "m", "f.rs", 1, "f:<id>");
+
+    /// The time so many seconds from the clock's beginning.
+    fn at(second: u64) -> Moment {
+        let clock = Clock::from(crate::clock::ManualClock::new());
+        clock.now().after(Duration::from_secs(second))
+    }
+
+    fn due(second: u64) -> Watched {
+        Watched {
+            spec: &SPEC,
+            loaded: at(0),
+            due: at(second),
+            expires: at(1000),
+        }
+    }
+
+    fn key(number: usize) -> Key {
+        Key::from(format!("f:{number}"))
+    }
+
+    #[test]
+    fn entries_come_when_they_are_due_and_once() {
+        let mut plan = Plan::default();
+        assert!(plan.watch(&key(1), due(20)));
+        assert!(plan.watch(&key(2), due(10)));
+        // Stored again meanwhile: later, and earlier.
+        assert!(!plan.watch(&key(2), due(30)));
+        assert!(plan.watch(&key(1), due(5)));
+        let mut next = |second| plan.next(at(second), |_, _| true);
+        assert!(matches!(next(4), Due::At(moment) if moment == at(5)));
+        assert!(matches!(next(5), Due::Now(due, _) if due == key(1)));
+        assert!(matches!(next(29), Due::At(moment) if moment == at(30)));
+        assert!(matches!(next(30), Due::Now(due, _) if due == key(2)));
+        assert!(matches!(next(1000), Due::Never));
+    }
+
+    #[test]
+    fn an_entry_goes_on_unless_it_was_stored_or_has_expired() {
+        let mut plan = Plan::default();
+        let replace = |plan: &mut Plan| {
+            plan.watch(&key(1), due(1));
+            assert!(matches!(plan.next(at(1), |_, _| true), Due::Now(..)));
+        };
+        replace(&mut plan);
+        plan.watch(&key(1), due(7));
+        assert!(!plan.go_on(&key(1), due(2)));
+        plan.forget(&key(1));
+        assert!(matches!(plan.next(at(1), |_, _| true), Due::At(moment) if moment == at(7)));
+        replace(&mut plan);
+        assert!(plan.go_on(&key(1), due(3)));
+        assert!(matches!(plan.next(at(3), |_, _| true), Due::Now(..)));
+        assert!(!plan.go_on(&key(1), due(1000)));
+        assert!(!plan.knows(&key(1)));
+    }
+
+    #[test]
+    fn neither_the_entries_nor_the_queue_grow_for_ever() {
+        let mut plan = Plan::default();
+        for number in 0..MOST + 10 {
+            plan.watch(&key(number), due(900));
+        }
+        assert_eq!(plan.entries.len(), MOST);
+        let mut plan = Plan::default();
+        for second in (1..900).rev() {
+            plan.watch(&key(1), due(second));
+        }
+        assert!(plan.queue.len() <= 66, "{}", plan.queue.len());
+    }
+}
