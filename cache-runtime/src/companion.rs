@@ -97,6 +97,7 @@ where
         return Err(CodecError::new(codec, problem).into());
     };
     inner.epochs.advance(std::slice::from_ref(&key));
+    inner.tell_regions_of(std::slice::from_ref(&key));
     if inner.guarded.put(&key, stored, keep).await? && spec.refreshes_ahead() {
         ahead::watch(&cache, spec, &key, &life);
     }

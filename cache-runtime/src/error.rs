@@ -34,6 +34,8 @@ pub enum Error {
     LogFull(u64),
     /// The cache has been shut down, and takes no more write-behind writes.
     ShutDown,
+    /// So many keys' invalidations could not be published on the bus in time. They are published when it is back.
+    Unpublished(u64),
     /// A read-through loader had to run, and the cache it ran on has no value for an argument marked `#[context]`.
     MissingContext {
         /// The loader's name.
@@ -66,6 +68,10 @@ impl fmt::Display for Error {
                 "write refused, as {pending} writes of the function are pending already"
             ),
             Self::ShutDown => f.write_str("write refused, as the cache has been shut down"),
+            Self::Unpublished(keys) => write!(
+                f,
+                "the invalidations of {keys} keys are not on the bus yet; they are published when it is back"
+            ),
             Self::MissingContext { function, context } => write!(
                 f,
                 "`{function}` needs `{context}` to load, and this cache was not given it: use `Cache::builder().provide(…)`"
@@ -89,6 +95,7 @@ impl std::error::Error for Error {
             | Self::Timeout(_)
             | Self::LogFull(_)
             | Self::ShutDown
+            | Self::Unpublished(_)
             | Self::MissingContext { .. } => None,
         }
     }

@@ -25,6 +25,7 @@
 //! * [`cached`] is for loaders, [`invalidates`] for writers; their documentation has every argument, with an example each.
 //! * [`Cache`] is built, installed or put around some work, and tells what it did.
 //! * [`backend`] is the contract of a store, with the in-memory and the Redis backend.
+//! * [`bus`] carries invalidations between regions, each with a store of its own.
 //! * `testing` (feature `testing`) has faults on demand and the conformance suite for backends.
 //!
 //! # What can still be stale
@@ -55,12 +56,14 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod backend;
+pub mod bus;
 mod cache;
 mod clock;
 mod codec;
 mod companion;
 mod entry;
 mod error;
+mod events;
 mod guard;
 mod invalidation;
 mod key;
@@ -84,6 +87,8 @@ pub use clock::{Clock, ManualClock};
 pub use error::{
     BackendError, BackendErrorKind, CodecError, ConfigError, Error, GetError, LoadFailure,
 };
+pub use events::options::BusOptions;
+pub use events::stats::BusStats;
 pub use key::{FromKeyPart, Key, KeyElements, KeyPart, KeyText, KeyWriter};
 pub use observe::{BackendStats, FunctionStats, Stats};
 pub use pattern::entries::CacheValue;

@@ -6,6 +6,7 @@ pub mod caches;
 pub mod certificate;
 mod child;
 pub mod example;
+pub mod faulty_bus;
 pub mod gate;
 pub mod logs;
 mod port;
@@ -17,6 +18,7 @@ pub mod wait;
 
 pub use caches::{PATIENCE, in_memory, on_each_backend, on_redis, redis_builder};
 pub use example::example;
+pub use faulty_bus::{BusFaults, FaultyBus};
 pub use gate::Gate;
 pub use logs::Logs;
 pub use postgres_server::PostgresServer;

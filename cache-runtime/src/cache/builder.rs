@@ -6,9 +6,12 @@ use std::time::Duration;
 
 use super::{Cache, Epochs, Inner, Settings};
 use crate::backend::{Backend, Memory, MemoryBuilder};
+use crate::bus::{Bus, Group};
 use crate::clock::Clock;
 use crate::codec;
 use crate::error::{ConfigError, Error};
+use crate::events::options::BusOptions;
+use crate::events::{self, Events};
 use crate::guard::{Guarded, Limits};
 use crate::observe::Functions;
 use crate::pattern::contexts::Contexts;
@@ -48,6 +51,8 @@ pub struct CacheBuilder {
     random: Random,
     contexts: Contexts,
     write_behind: WriteBehind,
+    bus: Option<events::Plan>,
+    bus_options: BusOptions,
 }
 
 enum Store {
@@ -74,6 +79,8 @@ impl Default for CacheBuilder {
             random: Random::default(),
             contexts: Contexts::default(),
             write_behind: WriteBehind::default(),
+            bus: None,
+            bus_options: BusOptions::default(),
         }
     }
 }
@@ -188,6 +195,32 @@ impl CacheBuilder {
         self
     }
 
+    /// Tells other regions of every invalidation by the bus, and carries out theirs. `region` names this one: processes that share a store give the
+    /// same name, others another. The regions of one application use the same namespace on the bus.
+    ///
+    /// What is invalidated here is removed there within milliseconds, and later while a region or the bus is away: see [`Stats::bus`](crate::Stats::bus) for the lag. The call
+    /// that invalidates does not wait for it. Invalidations that are not on the bus yet when the process dies are lost, and what they would have removed in other regions stays until
+    /// its TTL; [`Cache::shutdown`] and [`Cache::flush_events`] wait for them.
+    ///
+    /// The tasks that send and read belong to the tokio runtime in which the cache is built, and end with the cache.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] if `region` is empty, longer than 64, or has other characters than ASCII letters and digits, `-`, `_` and `.`.
+    pub fn bus(mut self, bus: impl Bus, region: &str) -> Result<Self, Error> {
+        self.bus = Some(events::Plan {
+            bus: Arc::new(bus),
+            region: Group::of_region(region)?,
+        });
+        Ok(self)
+    }
+
+    /// Sets how long the bus keeps events, and when another process takes over.
+    pub fn bus_options(mut self, options: BusOptions) -> Self {
+        self.bus_options = options;
+        self
+    }
+
     /// Sets where the draws of `stampede = "early"` and of `jitter` begin, for a test that is to repeat: with one seed, and calls in one order,
     /// they are always the same.
     #[cfg(feature = "testing")]
@@ -224,8 +257,12 @@ impl CacheBuilder {
             self.limits,
             self.random,
             (self.write_behind, self.contexts),
+            self.bus.map(|plan| (plan, self.bus_options)),
         );
         cache.inner.writes.check(&cache.inner.guarded)?;
+        if let Some(events) = &cache.inner.events {
+            events.start(&cache.inner).await;
+        }
         cache.inner.writes.start(&cache.inner);
         Ok(cache)
     }
@@ -239,6 +276,7 @@ impl CacheBuilder {
             self.limits,
             self.random,
             (self.write_behind, self.contexts),
+            None,
         )
     }
 
@@ -259,7 +297,7 @@ impl CacheBuilder {
         if let Some(codec) = self.settings.codec {
             codec::is_built(codec)?;
         }
-        Ok(())
+        Ok(self.bus_options.check()?)
     }
 }
 
@@ -270,8 +308,10 @@ fn assemble(
     limits: Limits,
     random: Random,
     (write_behind, contexts): (WriteBehind, Contexts),
+    bus: Option<(events::Plan, BusOptions)>,
 ) -> Cache {
     let guarded = Guarded::new(backend, limits);
+    let events = bus.map(|(plan, options)| Events::new(plan, options, &guarded, clock.clone()));
     let inner = Inner {
         writes: Writes::new(&guarded, write_behind, contexts.clone(), settings.lease_ttl),
         contexts,
@@ -285,6 +325,7 @@ fn assemble(
         functions: Functions::default(),
         epochs: Epochs::new(),
         settings,
+        events,
     };
     Cache {
         inner: Arc::new(inner),

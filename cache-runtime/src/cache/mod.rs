@@ -20,6 +20,7 @@ pub(crate) use installed::Current;
 
 use crate::clock::Clock;
 use crate::error::Error;
+use crate::events::{Events, Told};
 use crate::guard::{Delivery, Guarded, without_timers};
 use crate::invalidation::{self, Keys};
 use crate::key::Key;
@@ -74,6 +75,7 @@ pub(crate) struct Inner {
     pub(crate) epochs: Epochs,
     pub(crate) settings: Settings,
     pub(crate) writes: Writes,
+    pub(crate) events: Option<Events>,
     pub(crate) contexts: Contexts,
 }
 
@@ -194,14 +196,15 @@ impl Cache {
         }
     }
 
-    /// Removes every entry of the cache's namespace. On Redis this walks the key space in steps; other programs' keys stay.
+    /// Removes every entry of the cache's namespace, and on a bus those of the other regions too. On Redis this walks the key space in steps; other programs'
+    /// keys stay.
     ///
     /// # Errors
     ///
     /// [`Error::Backend`] if the backend is away or fails half-way.
     pub async fn clear(&self) -> Result<(), Error> {
-        self.inner.epochs.advance_all();
-        Ok(self.inner.guarded.clear().await?)
+        self.inner.tell_regions(&Keys::everything(), Told::Others);
+        Ok(self.inner.clear_here().await?)
     }
 
     /// Runs `work` so that the invalidations inside take effect after it, not before: for a transaction that ends in `work`.
@@ -247,6 +250,7 @@ impl Cache {
         let guarded = &self.inner.guarded;
         Stats {
             write_behind: self.inner.write_behind_stats(),
+            bus: self.inner.events.as_ref().map(Events::stats),
             functions: self.inner.functions.iter().map(FunctionStats::of).collect(),
             backend: BackendStats {
                 name: guarded.backend().name(),
@@ -259,18 +263,13 @@ impl Cache {
 }
 
 impl Inner {
-    /// Invalidates in this process's own record and at the backend.
+    /// Invalidates in this process's own record and at the backend, and tells the other regions.
     pub(crate) async fn invalidate(&self, keys: &Keys) -> Delivery {
-        self.epochs.advance(keys.keys());
-        if !keys.tags().is_empty() || keys.is_everything() {
-            self.epochs.advance_all();
-        }
-        let mut delivery = self.guarded.invalidate(keys.keys()).await;
-        if !keys.tags().is_empty() {
-            delivery = delivery.and(self.guarded.invalidate_tags(keys.tags()).await);
-        }
-        if keys.is_everything() {
-            delivery = delivery.and(self.guarded.bump_namespace().await);
+        // Before anything that can be dropped half-way.
+        self.tell_regions(keys, Told::Others);
+        let delivery = self.invalidate_here(keys).await;
+        if let Delivery::Kept(_) = delivery {
+            self.tell_regions(keys, Told::All);
         }
         delivery
     }
@@ -343,7 +342,7 @@ impl Epochs {
         }
     }
 
-    fn advance_all(&self) {
+    pub(crate) fn advance_all(&self) {
         self.all.fetch_add(1, Ordering::SeqCst);
     }
 }

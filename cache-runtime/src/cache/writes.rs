@@ -2,7 +2,7 @@
 
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{Cache, Inner};
 use crate::backend::Format;
@@ -53,8 +53,15 @@ impl Cache {
     ///
     /// What remains then is in the report. On Redis it stays in the log, for other processes or the next start; in memory it ends with the process. A body that still
     /// runs at the deadline is dropped.
+    ///
+    /// On a bus it also waits, until the deadline, for the invalidations that are not published yet. It goes on to carry out those of other regions.
     pub async fn shutdown(&self, deadline: Duration) -> FlushReport {
-        self.inner.writes.shut_down(&self.inner, deadline).await
+        let began = Instant::now();
+        let mut report = self.inner.writes.shut_down(&self.inner, deadline).await;
+        // What the last bodies changed is to be told too.
+        let left = deadline.saturating_sub(began.elapsed());
+        report.unpublished = self.inner.drain_events(left).await.err().unwrap_or(0);
+        report
     }
 
     /// The writes that were given up, in the order of their sequence numbers.

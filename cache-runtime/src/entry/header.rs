@@ -170,6 +170,7 @@ fn split_tag(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 /// Whether the bytes are an entry of this version as far as one can see: what a backend may look for a tag version in.
+#[cfg(feature = "redis")]
 pub(crate) fn is_entry(entry: &[u8]) -> bool {
     entry.len() >= HEADER && entry[..3] == MAGIC && entry[3] == VERSION
 }

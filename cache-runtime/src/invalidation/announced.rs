@@ -49,9 +49,10 @@ impl Intent {
         let inner = &self.cache.inner;
         let key = std::slice::from_ref(&self.key);
         inner.epochs.advance(key);
+        inner.tell_regions_of(key);
         let ended = inner.guarded.end_write(&self.key, self.token, value).await;
         if ended.is_err() {
-            report(inner.guarded.invalidate(key).await);
+            report(inner.invalidate(&Keys::from_iter([self.key.clone()])).await);
         }
         ended
     }

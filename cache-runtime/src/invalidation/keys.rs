@@ -47,7 +47,7 @@ impl Keys {
     }
 
     /// Drops what was added twice. Once, at the end: looking at every key for each would be slow for thousands.
-    pub(super) fn dedup(&mut self) {
+    pub(crate) fn dedup(&mut self) {
         self.keys.sort_unstable();
         self.keys.dedup();
         self.tags.sort_unstable();

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{Count, FunctionState};
+use crate::events::stats::BusStats;
 use crate::pattern::write_behind::report::WriteBehindStats;
 use crate::spec::Spec;
 
@@ -16,6 +17,8 @@ pub struct Stats {
     pub backend: BackendStats,
     /// The state of the write-behind log.
     pub write_behind: WriteBehindStats,
+    /// The state of the bus between regions, if the cache has one.
+    pub bus: Option<BusStats>,
 }
 
 impl Stats {

@@ -78,22 +78,28 @@ impl RedisBuilder {
     ///
     /// [`Error::Config`] if the settings cannot be used, never because the server is away.
     pub async fn connect(self) -> Result<Redis, Error> {
-        let address = self.target.address.to_string();
         let names = Arc::new(Names::new(&self.namespace));
-        let connect_timeout = self.connect_timeout;
-        let client = self.client()?;
-        let link = Link::open(Plan {
-            client,
-            connect_timeout,
-            address,
-        })
-        .await;
+        let link = Link::open(self.plan()?).await;
         let appends = Arc::new(Appends::new(link.clone(), names.clone()));
         Ok(Redis {
             link,
             names,
             appends,
         })
+    }
+
+    /// How a connection is made by these settings.
+    pub(super) fn plan(self) -> Result<Plan, ConfigError> {
+        Ok(Plan {
+            connect_timeout: self.connect_timeout,
+            address: self.target.address.to_string(),
+            client: self.client()?,
+        })
+    }
+
+    /// The namespace that was set.
+    pub(super) fn namespace_name(&self) -> &str {
+        &self.namespace
     }
 
     fn client(self) -> Result<Client, ConfigError> {

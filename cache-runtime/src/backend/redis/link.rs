@@ -203,6 +203,16 @@ impl Link {
         self.read_with_time(self.live()?, commands).await
     }
 
+    /// The server's time, asked for where it is not known well enough.
+    pub(super) async fn time(self: &Arc<Self>) -> Result<ServerTime, BackendError> {
+        let live = self.live()?;
+        if live.clock.is_due(Instant::now()) {
+            let (_, now) = self.read_with_time(live, Pipeline::new()).await?;
+            return Ok(now);
+        }
+        Ok(live.clock.at(Instant::now()))
+    }
+
     async fn read_with_time(
         self: &Arc<Self>,
         mut live: Live,

@@ -1,6 +1,7 @@
 //! The Redis backend: values as strings, states of loads and writes in a hash beside each, one connection.
 
 mod builder;
+mod bus;
 mod clock;
 mod cold;
 mod failure;
@@ -10,6 +11,7 @@ mod link;
 mod loads;
 mod log;
 mod names;
+mod reply;
 mod scripts;
 mod seats;
 mod sweep;
@@ -27,6 +29,7 @@ use std::time::Duration;
 use redis::{Cmd, Value};
 
 pub use self::builder::RedisBuilder;
+pub use self::bus::{RedisBus, RedisBusBuilder};
 use self::link::Link;
 use self::log::Appends;
 use self::names::{Name, Names};

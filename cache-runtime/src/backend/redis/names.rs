@@ -12,15 +12,17 @@ use crate::key::{Key, KeyWriter};
 /// | state of loads and writes | `{<namespace>:<key>}/s` |
 /// | channel that tells of a lease's end | `{<namespace>:<key>}/w` |
 /// | the log of pending writes | `{<namespace>/log}` with what follows |
+/// | the bus | `{<namespace>/bus}` with what follows |
 /// | versions of tags | `{<namespace>/tags}:<tag>`, the namespace's own `{<namespace>/tags}/f`, the clock `{<namespace>/tags}/c` |
 ///
 /// The braces are the hash tag of Redis Cluster: all of one entry lives on one node. The namespace is escaped as a part of a key
-/// is, so it holds no `:` and two namespaces never share a name. What the log adds to its own tag is told in `lua/log/log.lua`; nothing that
-/// matches the pattern of the namespace's entries is the log's, so to clear the namespace leaves it alone.
+/// is, so it holds no `:` and two namespaces never share a name. What log and bus add to their own hash tags is told in `lua/log/log.lua` and
+/// `lua/bus/bus.lua`; nothing that matches the pattern of the namespace's entries is theirs, so to clear the namespace leaves them alone.
 #[derive(Debug)]
 pub(super) struct Names {
     prefix: Box<str>,
     log: Box<str>,
+    bus: Box<str>,
     /// With a `:` at the end, which is not part of what the scripts call by it.
     tags: Box<str>,
 }
@@ -33,6 +35,7 @@ impl Names {
         Self {
             prefix: format!("{{{namespace}:").into(),
             log: format!("{{{namespace}/log}}").into(),
+            bus: format!("{{{namespace}/bus}}").into(),
             tags: format!("{{{namespace}/tags}}:").into(),
         }
     }
@@ -40,6 +43,11 @@ impl Names {
     /// What the names of the log's keys begin with.
     pub(super) fn log(&self) -> &str {
         &self.log
+    }
+
+    /// What the names of the bus's keys begin with, and what its stream is called.
+    pub(super) fn bus(&self) -> &str {
+        &self.bus
     }
 
     /// What the names of the tags' keys begin with.
@@ -200,8 +208,9 @@ mod tests {
     }
 
     #[test]
-    fn log_and_tags_are_no_entries_of_any_namespace() {
+    fn log_bus_and_tags_are_no_entries_of_any_namespace() {
         let log = Names::new("shop");
+        assert_eq!(log.bus(), "{shop/bus}");
         assert_eq!(
             (log.log(), &*log.partition(7)),
             ("{shop/log}", "{shop/log}:7")

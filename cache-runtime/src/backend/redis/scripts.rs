@@ -126,4 +126,11 @@ scripts! {
     LETTERS = "log/log.lua", "log/letters.lua";
     REVIVE = "log/log.lua", "log/add.lua", "log/revive.lua";
     DISCARD = "log/log.lua", "log/discard.lua";
+
+    PUBLISH = "bus/bus.lua", "bus/publish.lua";
+    JOIN = "bus/bus.lua", "bus/join.lua";
+    FLUSHED = "bus/bus.lua", "bus/flushed.lua";
+    TRIM = "bus/bus.lua", "bus/trim.lua";
+    BACKLOG = "bus/bus.lua", "bus/backlog.lua";
+    LEAVE = "bus/bus.lua", "bus/leave.lua";
 }

@@ -15,6 +15,8 @@ pub struct FlushReport {
     pub buried: u64,
     /// Writes that are pending now, in the whole log. If it cannot be asked after a `shutdown`, as it said last.
     pub remaining: u64,
+    /// After a `shutdown`: keys whose invalidation is not on the bus. Other regions are not told of them unless the process lives on.
+    pub unpublished: u64,
 }
 
 /// The state of the write-behind log, and what this process did with it.

@@ -197,6 +197,7 @@ impl Writes {
             failed: after.failed - before.failed,
             buried: after.buried - before.buried,
             remaining,
+            unpublished: 0,
         })
     }
 

@@ -103,6 +103,7 @@ where
     async fn store(&self, owed: Owed, key: &Key, value: Option<(Stored, Duration)>, order: Order) {
         let inner = &self.cache.inner;
         inner.epochs.advance(slice::from_ref(key));
+        inner.tell_regions_of(slice::from_ref(key));
         let answer = match (value, order) {
             (Some((stored, keep)), Order::Any) => inner.guarded.put(key, stored, keep).await,
             (Some((stored, keep)), Order::Version(version)) => {

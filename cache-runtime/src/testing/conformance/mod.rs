@@ -1,4 +1,5 @@
-//! The cases that every backend passes: run them against your own. One that keeps a log of writes passes those of [`log_cases`] too.
+//! The cases that every backend passes: run them against your own. One that keeps a log of writes passes those of [`log_cases`] too. A bus
+//! passes those of [`bus_cases`].
 //!
 //! ```
 //! use std::sync::Arc;
@@ -14,12 +15,15 @@
 //! ```
 
 mod ages;
+mod bus;
 mod intents;
 mod leases;
 mod log;
 mod many;
 mod tags;
 mod values;
+
+pub use self::bus::{BusCase, bus_cases};
 
 use std::fmt;
 use std::future::Future;

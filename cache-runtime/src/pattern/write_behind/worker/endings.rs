@@ -159,8 +159,12 @@ impl Owner {
             let writes = done.sequences.len() as u64;
             self.tally.written += writes;
             self.shared.counts.written(writes);
-            if let (true, Some(inner)) = (done.invalidates, self.cache.upgrade()) {
-                inner.epochs.advance(std::slice::from_ref(&done.key));
+            if let Some(inner) = self.cache.upgrade() {
+                // Not when the write was logged: until now other regions could only have loaded the old row again.
+                inner.tell_regions_of(std::slice::from_ref(&done.key));
+                if done.invalidates {
+                    inner.epochs.advance(std::slice::from_ref(&done.key));
+                }
             }
             let last = done.sequences.last().copied().unwrap_or_default();
             self.queue.over(&done.key, last);
@@ -181,6 +185,8 @@ impl Owner {
         self.shared.counts.buried(writes);
         if let Some(inner) = self.cache.upgrade() {
             inner.epochs.advance(std::slice::from_ref(key));
+            // An attempt that failed may have committed.
+            inner.tell_regions_of(std::slice::from_ref(key));
         }
         self.queue.over(key, group.last());
         self.shared.made_room(function, group.sequences.len());

@@ -387,6 +387,7 @@ impl Owner {
                 failed: tally.failed - flush.before.failed,
                 buried: tally.buried - flush.before.buried,
                 remaining: 0,
+                unpublished: 0,
             };
             // Whoever asked may have gone.
             let _ = flush.reply.send(report);

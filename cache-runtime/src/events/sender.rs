@@ -1,0 +1,137 @@
+//! Publishes what is in the outbox.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::outbox::Batch;
+use super::{Pauses, Shared};
+use crate::backend::Token;
+use crate::bus::{Event, Published, What};
+use crate::error::BackendError;
+use crate::race;
+
+/// The one sender of a process.
+///
+/// It numbers its batches, and the bus keeps the last number: a batch that is sent again is not published twice, and a bus that has lost
+/// what it had acknowledged is found out, with the next batch or by a question from time to time.
+#[derive(Debug)]
+pub(super) struct Sender {
+    shared: Arc<Shared>,
+    token: Token,
+    /// The last batch that was acknowledged.
+    number: u64,
+}
+
+impl Sender {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        Self {
+            shared,
+            token: Token::fresh(),
+            number: 0,
+        }
+    }
+
+    pub(super) async fn run(mut self) {
+        let shared = Arc::clone(&self.shared);
+        loop {
+            let closing = shared.closing.is_closed();
+            let batch = shared.outbox.take(&shared.group, shared.clock.now());
+            match batch {
+                Some(batch) => {
+                    if !self.send(batch).await {
+                        return;
+                    }
+                }
+                None if closing => return,
+                None => {
+                    let news = async {
+                        let put = pin!(shared.outbox.news());
+                        race::first(put, pin!(shared.closing.closed())).await;
+                    };
+                    let pause = shared.options.look_every();
+                    if tokio::time::timeout(pause, news).await.is_err() {
+                        self.ask_for_last().await;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Sends until it is acknowledged. `false`: the cache is gone, and the bus too.
+    async fn send(&mut self, Batch { mut events }: Batch) -> bool {
+        let clock = self.shared.clock.clone();
+        let (mut pauses, mut waited_to) = (Pauses::new(), clock.now());
+        loop {
+            // What waits here waits for the bus too.
+            let now = clock.now();
+            for event in &mut events {
+                event.waited += now.since(waited_to);
+            }
+            waited_to = now;
+            match self.publish(&events).await {
+                Ok(Published::Done) => {
+                    self.number += 1;
+                    self.shared.counts.published.add(events.len() as u64);
+                    self.shared.outbox.published();
+                    return true;
+                }
+                Ok(Published::Forgotten) => {
+                    let is_for_origin = events.iter().any(|event| event.is_for_origin);
+                    events = vec![self.everything(is_for_origin)];
+                }
+                Err(error) => {
+                    self.shared.counts.failed_sends.add(1);
+                    let problem = "events for other regions are not published; they are sent again";
+                    self.shared.complain(&error, problem);
+                    if self.shared.closing.is_closed() {
+                        return false;
+                    }
+                    tokio::time::sleep(pauses.next()).await;
+                }
+            }
+        }
+    }
+
+    async fn publish(&self, events: &[Event]) -> Result<Published, BackendError> {
+        let shared = &self.shared;
+        let published = shared.bus.publish(self.token, self.number + 1, events);
+        shared.ask(Duration::ZERO, published).await
+    }
+
+    /// Finds out whether the bus still has what it acknowledged.
+    async fn ask_for_last(&mut self) {
+        // It has been sent nothing, and so can have lost nothing.
+        if self.number == 0 {
+            return;
+        }
+        let shared = Arc::clone(&self.shared);
+        let asked = shared.bus.publish(self.token, self.number, &[]);
+        match shared.ask(Duration::ZERO, asked).await {
+            Ok(Published::Done) => {}
+            Ok(Published::Forgotten) => {
+                let events = vec![self.everything(false)];
+                self.send(Batch { events }).await;
+            }
+            Err(error) => {
+                tracing::debug!(%error, "the bus does not tell what it knows of this process");
+            }
+        }
+    }
+
+    /// What is to be told of events that nobody may ever read; from here on as another sender, with whom the bus compares nothing.
+    fn everything(&mut self, is_for_origin: bool) -> Event {
+        tracing::warn!(
+            bus = self.shared.bus.name(),
+            "the bus has lost events that it had acknowledged: other regions will invalidate their namespace"
+        );
+        self.shared.counts.forgotten.add(1);
+        (self.token, self.number) = (Token::fresh(), 0);
+        Event {
+            origin: self.shared.group.clone(),
+            is_for_origin,
+            waited: Duration::ZERO,
+            what: What::Everything,
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! The bus is away, or the store of a region is.
+
+use std::sync::atomic::Ordering::SeqCst;
+use std::time::Duration;
+
+use cache_runtime::bus::MemoryBus;
+use cache_runtime::{Cache, Error};
+use tests::{DEADLINE, FaultyBus, Logs, RedisServer, eventually, within};
+
+use crate::world::*;
+
+#[tokio::test]
+async fn no_call_waits_for_a_bus_that_hangs() {
+    let (bus, faults) = FaultyBus::new(MemoryBus::new());
+    let here = memory_region(bus.clone(), "here").await;
+    let there = memory_region(bus, "there").await;
+    let database = Database::default();
+    fill(&there, &database, 1).await;
+    faults.hangs.store(true, SeqCst);
+    within(async {
+        for id in 0..1000 {
+            here.invalidate(item::key(id)).await.unwrap();
+        }
+        fill(&here, &database, 1).await;
+    })
+    .await;
+    assert!(has(&there, 1).await);
+    assert_eq!(bus_of(&here).outbox, 1000);
+    let unpublished = here.flush_events(Duration::from_millis(10)).await;
+    assert!(
+        matches!(unpublished, Err(Error::Unpublished(1000))),
+        "{unpublished:?}"
+    );
+    let report = here.shutdown(Duration::from_millis(10)).await;
+    assert_eq!(report.unpublished, 1000);
+    faults.hangs.store(false, SeqCst);
+    here.flush_events(DEADLINE).await.unwrap();
+    gone(&there, 1).await;
+}
+
+#[tokio::test]
+async fn what_waited_for_the_bus_arrives_when_it_is_back() {
+    let (mut bus, one, other) = tokio::join!(
+        RedisServer::builder().append_only().start(),
+        RedisServer::start(),
+        RedisServer::start()
+    );
+    let here = region(&one, redis_bus(&bus).await, "here").await;
+    let there = region(&other, redis_bus(&bus).await, "there").await;
+    let database = Database::default();
+    fill(&there, &database, 1).await;
+    fill(&there, &database, 2).await;
+    bus.kill();
+    here.invalidate(item::key(1)).await.unwrap();
+    here.invalidate(item::key(1)).await.unwrap();
+    until(&here, |bus| bus.failed_sends > 0 && bus.outbox <= 2).await;
+    bus.restart().await;
+    gone(&there, 1).await;
+    assert!(has(&there, 2).await, "with its data the bus costs no flush");
+    assert_eq!(bus_of(&there).flushes, 1, "that of its beginning");
+}
+
+#[tokio::test]
+async fn a_cache_starts_without_a_bus_and_joins_it_later() {
+    let (mut bus, one, other) = tokio::join!(
+        RedisServer::start(),
+        RedisServer::start(),
+        RedisServer::start()
+    );
+    bus.kill();
+    let here = region(&one, redis_bus(&bus).await, "here").await;
+    let there = region(&other, redis_bus(&bus).await, "there").await;
+    let database = Database::default();
+    fill(&there, &database, 1).await;
+    here.invalidate(item::key(2)).await.unwrap();
+    bus.restart().await;
+    // What it missed until now it cannot know.
+    gone(&there, 1).await;
+    fill(&there, &database, 1).await;
+    here.invalidate(item::key(1)).await.unwrap();
+    gone(&there, 1).await;
+}
+
+#[tokio::test]
+async fn what_the_bus_refuses_is_told_once() {
+    let logs = Logs::capture();
+    let (bus, server) = tokio::join!(RedisServer::start(), RedisServer::start());
+    let () = bus
+        .query(redis::cmd("SET").arg("{cache/bus}").arg("x"))
+        .await;
+    let cache = region(&server, redis_bus(&bus).await, "here").await;
+    for id in 0..3 {
+        cache.invalidate(item::key(id)).await.unwrap();
+    }
+    until(&cache, |bus| bus.failed_sends > 2).await;
+    let warnings = logs.count("WARN cache_runtime::events");
+    assert_eq!(warnings, 1, "{}", logs.text());
+    // Once that is put right, it goes on by itself.
+    let () = bus.query(redis::cmd("DEL").arg("{cache/bus}")).await;
+    cache.flush_events(DEADLINE).await.unwrap();
+    until(&cache, |bus| bus.flushes > 0).await;
+}
+
+#[tokio::test]
+async fn an_event_is_acknowledged_only_when_the_store_has_done_it() {
+    let (bus, one, mut other) = tokio::join!(
+        RedisServer::start(),
+        RedisServer::start(),
+        RedisServer::builder().append_only().start()
+    );
+    let here = region(&one, redis_bus(&bus).await, "here").await;
+    let there = region(&other, redis_bus(&bus).await, "there").await;
+    let database = Database::default();
+    fill(&there, &database, 1).await;
+    other.kill();
+    here.invalidate(item::key(1)).await.unwrap();
+    here.flush_events(DEADLINE).await.unwrap();
+    until(&there, |bus| bus.backlog == 1).await;
+    assert_eq!(bus_of(&there).applied, 0);
+    other.restart().await;
+    until(&there, |bus| bus.applied == 1 && bus.backlog == 0).await;
+    assert!(!has(&looker(&other).await, 1).await);
+}
+
+/// Also if the process that kept it is gone.
+#[tokio::test]
+async fn what_a_region_could_not_do_itself_comes_back_to_it() {
+    let (bus, mut server) = tokio::join!(
+        RedisServer::start(),
+        RedisServer::builder().append_only().start()
+    );
+    let builder = || Cache::builder().url(&server.url()).unwrap();
+    let kept = build(builder(), redis_bus(&bus).await, "here").await;
+    let other = build(builder(), redis_bus(&bus).await, "here").await;
+    let database = Database::default();
+    fill(&other, &database, 1).await;
+    server.kill();
+    // A connection may not have noticed yet.
+    eventually(DEADLINE, async || {
+        matches!(kept.invalidate(item::key(1)).await, Err(Error::Kept(_)))
+    })
+    .await;
+    kept.flush_events(DEADLINE).await.unwrap();
+    drop(kept);
+    server.restart().await;
+    until(&other, |bus| bus.applied > 0 && bus.backlog == 0).await;
+    assert!(!has(&looker(&server).await, 1).await);
+}
