@@ -5,6 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 pub use crate::registry::{GetError, LoadFailure};
+use crate::warm::FileError;
 
 /// An error of the cache itself.
 ///
@@ -36,6 +37,8 @@ pub enum Error {
     ShutDown,
     /// So many keys' invalidations could not be published on the bus in time. They are published when it is back.
     Unpublished(u64),
+    /// A file of a warm-up could not be read or written.
+    File(FileError),
     /// A read-through loader had to run, and the cache it ran on has no value for an argument marked `#[context]`.
     MissingContext {
         /// The loader's name.
@@ -72,6 +75,7 @@ impl fmt::Display for Error {
                 f,
                 "the invalidations of {keys} keys are not on the bus yet; they are published when it is back"
             ),
+            Self::File(error) => error.fmt(f),
             Self::MissingContext { function, context } => write!(
                 f,
                 "`{function}` needs `{context}` to load, and this cache was not given it: use `Cache::builder().provide(…)`"
@@ -90,6 +94,7 @@ impl std::error::Error for Error {
             | Self::NotLogged(error) => Some(error),
             Self::Config(error) => Some(error),
             Self::Codec(error) => Some(error),
+            Self::File(error) => Some(error),
             Self::Get(error) => error.source(),
             Self::AlreadyInstalled
             | Self::Timeout(_)
@@ -104,6 +109,12 @@ impl std::error::Error for Error {
 impl From<BackendError> for Error {
     fn from(error: BackendError) -> Self {
         Self::Backend(error)
+    }
+}
+
+impl From<FileError> for Error {
+    fn from(error: FileError) -> Self {
+        Self::File(error)
     }
 }
 

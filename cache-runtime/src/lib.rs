@@ -26,6 +26,7 @@
 //! * [`Cache`] is built, installed or put around some work, and tells what it did.
 //! * [`backend`] is the contract of a store, with the in-memory and the Redis backend.
 //! * [`bus`] carries invalidations between regions, each with a store of its own.
+//! * [`warm`] fills a cache before it is needed.
 //! * `testing` (feature `testing`) has faults on demand and the conformance suite for backends.
 //!
 //! # What can still be stale
@@ -79,6 +80,7 @@ mod spec;
 mod stampede;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod warm;
 
 pub use cache::{Cache, CacheBuilder, Ttl, carry};
 #[cfg(feature = "macros")]

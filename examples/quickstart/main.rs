@@ -14,6 +14,8 @@ mod marks;
 mod replay;
 mod report;
 mod shop;
+#[path = "../trace.rs"]
+mod trace;
 mod workload;
 
 use std::env;
@@ -28,7 +30,6 @@ use failure::Failure;
 use replay::{Replay, Source};
 use report::Report;
 use shop::Shop;
-use workload::Workload;
 
 /// How many callers ask for one cold key at the same moment.
 const COLD_KEY_CALLERS: usize = 1_000;
@@ -65,7 +66,7 @@ async fn run() -> Result<ExitCode, Failure> {
 }
 
 async fn measure(args: &Args) -> Result<Report, Failure> {
-    let workload = Workload::new(args)?;
+    let workload = workload::workload(args)?;
     let cache = open_cache().await?;
     cache.clone().install()?;
     let shop = Shop::open(workload.products).await?;

@@ -14,7 +14,7 @@ use crate::failure::Failure;
 use crate::marks::Marks;
 use crate::report::Latencies;
 use crate::shop::{self, Shop};
-use crate::workload::{Random, Workload};
+use crate::workload::{Dice, Workload};
 
 /// One call in so many is for the prices of the product rather than for the product.
 const PRICES: u64 = 10;
@@ -77,7 +77,7 @@ impl Replay {
             let (replay, next, progress) = (Arc::clone(self), Arc::clone(&next), progress.clone());
             tasks.spawn(async move {
                 replay
-                    .work(source, Random::new(seed), &next, calls, &progress)
+                    .work(source, Dice::new(seed), &next, calls, &progress)
                     .await
             });
         }
@@ -96,7 +96,7 @@ impl Replay {
     async fn work(
         &self,
         source: Source,
-        mut random: Random,
+        mut dice: Dice,
         next: &AtomicUsize,
         calls: usize,
         progress: &ProgressBar,
@@ -105,13 +105,13 @@ impl Replay {
         while let Some(&id) =
             self.workload.accesses[..calls].get(next.fetch_add(1, Ordering::Relaxed))
         {
-            if random.one_in(PRICES) {
+            if dice.one_in(PRICES) {
                 self.read_prices(source, id, &mut tally).await?;
             } else {
                 self.read_product(source, id, &mut tally).await?;
             }
-            if random.one_in(WRITES) {
-                self.write(id, &mut random).await?;
+            if dice.one_in(WRITES) {
+                self.write(id, &mut dice).await?;
             }
             progress.inc(1);
         }
@@ -155,8 +155,8 @@ impl Replay {
     }
 
     /// Writes, and raises the marks of what the writer has invalidated by the time it returns.
-    async fn write(&self, id: u32, random: &mut Random) -> Result<(), sqlx::Error> {
-        if random.one_in(2) {
+    async fn write(&self, id: u32, dice: &mut Dice) -> Result<(), sqlx::Error> {
+        if dice.one_in(2) {
             let version = shop::restock(&self.shop, id, 10).await?;
             self.products.raise(id, version);
         } else {

@@ -17,7 +17,7 @@ pub mod redis_server;
 pub mod wait;
 
 pub use caches::{PATIENCE, in_memory, on_each_backend, on_redis, redis_builder};
-pub use example::example;
+pub use example::{example, example_on_a_terminal};
 pub use faulty_bus::{BusFaults, FaultyBus};
 pub use gate::Gate;
 pub use logs::Logs;

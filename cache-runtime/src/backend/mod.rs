@@ -4,6 +4,7 @@
 //! **fence**, and beside the keys the **versions of tags**. [`Memory`] and [`Redis`](redis::Redis) are the two that come with the crate; your own implements [`Backend`]
 //! and runs the cases of the conformance suite (`testing::conformance`, feature `testing`) to show that it keeps the contract.
 
+pub mod gradual;
 pub mod log;
 mod memory;
 #[cfg(feature = "redis")]
@@ -13,6 +14,7 @@ pub(crate) mod stored;
 mod tags;
 mod token;
 
+pub use gradual::{Gradual, GradualBuilder};
 pub use memory::{Memory, MemoryBuilder};
 pub use stored::{Encoded, Life, Mark, SharedValue, Stored, Typed};
 pub use tags::{Basis, MAX_TAGS, TagVersion, Tags, Versions};

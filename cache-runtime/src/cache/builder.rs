@@ -23,6 +23,10 @@ use crate::registry;
 use crate::spec::CodecKind;
 use crate::stampede::flight::{Loads, Questions};
 use crate::stampede::refresh::Refreshes;
+use crate::warm::HotKeys;
+use crate::warm::access::Accesses;
+use crate::warm::hot::Hottest;
+use crate::warm::shadow::Recorder;
 
 /// A time to live: a whole number of seconds, or a [`Duration`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +57,8 @@ pub struct CacheBuilder {
     write_behind: WriteBehind,
     bus: Option<events::Plan>,
     bus_options: BusOptions,
+    hot_keys: Option<HotKeys>,
+    recorder: Option<Recorder>,
 }
 
 enum Store {
@@ -81,6 +87,8 @@ impl Default for CacheBuilder {
             write_behind: WriteBehind::default(),
             bus: None,
             bus_options: BusOptions::default(),
+            hot_keys: None,
+            recorder: None,
         }
     }
 }
@@ -221,6 +229,20 @@ impl CacheBuilder {
         self
     }
 
+    /// Has the cache follow its hottest keys, as many as this or as [`HotKeys`] says: for [`Cache::hottest`], and for warm-ups by it. They are counted by reads of
+    /// annotated functions, be they hits or misses.
+    pub fn track_hot_keys(mut self, keys: impl Into<HotKeys>) -> Self {
+        self.hot_keys = Some(keys.into());
+        self
+    }
+
+    /// Has the cache keep a log of what is read, for a [replay](crate::warm::shadow) on another cache. It is recorded by reads of annotated functions, be they hits or
+    /// misses.
+    pub fn record(mut self, recorder: Recorder) -> Self {
+        self.recorder = Some(recorder);
+        self
+    }
+
     /// Sets where the draws of `stampede = "early"` and of `jitter` begin, for a test that is to repeat: with one seed, and calls in one order,
     /// they are always the same.
     #[cfg(feature = "testing")]
@@ -235,30 +257,16 @@ impl CacheBuilder {
     ///
     /// [`Error::Config`] if a setting cannot be used, if a read-through loader of the program needs a `#[context]` that was not [provided](Self::provide), or if two
     /// of them claim one template with values or TTLs that differ.
-    pub async fn build(self) -> Result<Cache, Error> {
+    pub async fn build(mut self) -> Result<Cache, Error> {
         self.check()?;
         registry::check(&self.contexts, &self.settings)?;
-        let backend: Arc<dyn Backend> = match self.store {
-            Store::Memory(memory) => Arc::new(memory.clock(self.clock.clone()).build()?),
-            #[cfg(feature = "redis")]
-            Store::Redis(redis) => {
-                let redis = match self.namespace {
-                    Some(namespace) => redis.namespace(namespace),
-                    None => redis,
-                };
-                Arc::new(redis.connect().await?)
-            }
-            Store::Own(backend) => backend,
+        let recording = match &self.recorder {
+            Some(recorder) => Some(recorder.start(&self.clock).await?),
+            None => None,
         };
-        let cache = assemble(
-            backend,
-            self.clock,
-            self.settings,
-            self.limits,
-            self.random,
-            (self.write_behind, self.contexts),
-            self.bus.map(|plan| (plan, self.bus_options)),
-        );
+        let accesses = Accesses::new(self.hot_keys.as_ref().map(Hottest::new), recording);
+        let backend = self.connect().await?;
+        let cache = self.assemble(backend, accesses);
         cache.inner.writes.check(&cache.inner.guarded)?;
         if let Some(events) = &cache.inner.events {
             events.start(&cache.inner).await;
@@ -269,15 +277,51 @@ impl CacheBuilder {
 
     /// The cache of a process that installed none: its settings are known to be good and it connects to nothing.
     pub(super) fn in_memory(self) -> Cache {
-        assemble(
-            Arc::new(Memory::new()),
-            self.clock,
-            self.settings,
-            self.limits,
-            self.random,
-            (self.write_behind, self.contexts),
-            None,
-        )
+        self.assemble(Arc::new(Memory::new()), None)
+    }
+
+    async fn connect(&mut self) -> Result<Arc<dyn Backend>, Error> {
+        let store = std::mem::replace(&mut self.store, Store::Memory(MemoryBuilder::default()));
+        Ok(match store {
+            Store::Memory(memory) => Arc::new(memory.clock(self.clock.clone()).build()?),
+            #[cfg(feature = "redis")]
+            Store::Redis(redis) => {
+                let redis = match self.namespace.take() {
+                    Some(namespace) => redis.namespace(namespace),
+                    None => redis,
+                };
+                Arc::new(redis.connect().await?)
+            }
+            Store::Own(backend) => backend,
+        })
+    }
+
+    fn assemble(self, backend: Arc<dyn Backend>, accesses: Option<Accesses>) -> Cache {
+        let guarded = Guarded::new(backend, self.limits);
+        let events = self
+            .bus
+            .map(|plan| Events::new(plan, self.bus_options, &guarded, self.clock.clone()));
+        let contexts = self.contexts;
+        let lease_ttl = self.settings.lease_ttl;
+        let inner = Inner {
+            writes: Writes::new(&guarded, self.write_behind, contexts.clone(), lease_ttl),
+            contexts,
+            guarded,
+            ahead: Ahead::new(&self.clock),
+            clock: self.clock,
+            loads: Loads::new(),
+            questions: Questions::new(),
+            refreshes: Refreshes::new(),
+            random: self.random,
+            functions: Functions::default(),
+            epochs: Epochs::new(),
+            settings: self.settings,
+            events,
+            accesses,
+        };
+        Cache {
+            inner: Arc::new(inner),
+        }
     }
 
     fn check(&self) -> Result<(), Error> {
@@ -294,41 +338,16 @@ impl CacheBuilder {
                 return Err(ConfigError::new(name, "must be at least 1 ms").into());
             }
         }
+        if let Some(hot_keys) = &self.hot_keys {
+            hot_keys.check()?;
+        }
+        if let Some(recorder) = &self.recorder {
+            recorder.check()?;
+        }
         if let Some(codec) = self.settings.codec {
             codec::is_built(codec)?;
         }
         Ok(self.bus_options.check()?)
-    }
-}
-
-fn assemble(
-    backend: Arc<dyn Backend>,
-    clock: Clock,
-    settings: Settings,
-    limits: Limits,
-    random: Random,
-    (write_behind, contexts): (WriteBehind, Contexts),
-    bus: Option<(events::Plan, BusOptions)>,
-) -> Cache {
-    let guarded = Guarded::new(backend, limits);
-    let events = bus.map(|(plan, options)| Events::new(plan, options, &guarded, clock.clone()));
-    let inner = Inner {
-        writes: Writes::new(&guarded, write_behind, contexts.clone(), settings.lease_ttl),
-        contexts,
-        guarded,
-        ahead: Ahead::new(&clock),
-        clock,
-        loads: Loads::new(),
-        questions: Questions::new(),
-        refreshes: Refreshes::new(),
-        random,
-        functions: Functions::default(),
-        epochs: Epochs::new(),
-        settings,
-        events,
-    };
-    Cache {
-        inner: Arc::new(inner),
     }
 }
 

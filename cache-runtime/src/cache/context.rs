@@ -1,4 +1,4 @@
-//! What a task carries: the cache of its scope, the transaction it is in, and a refresh to be done.
+//! What a task carries: the cache of its scope, the transaction it is in, a refresh to be done, and the warm-up that it is part of.
 
 use std::cell::Cell;
 use std::sync::{Arc, Weak};
@@ -7,6 +7,7 @@ use super::{Cache, Current};
 use crate::invalidation::transaction::Transaction;
 use crate::key::Key;
 use crate::spec::Spec;
+use crate::warm::witness::{Sight, Witness};
 
 tokio::task_local! {
     static CONTEXT: Context;
@@ -20,6 +21,8 @@ struct Context {
     refresh: Cell<Option<&'static Spec>>,
     /// What is being loaded around here, innermost first. Held by the load itself: who carries this on past its end is inside of it no more.
     loading: Weak<Loading>,
+    /// The item of a warm-up that the task works at.
+    witness: Option<Witness>,
 }
 
 /// Keys whose load the task is in.
@@ -44,6 +47,8 @@ pub(crate) struct Place {
     pub(crate) transaction: Option<Arc<Transaction>>,
     /// Whether the call is to load although there may be a value.
     pub(crate) refresh: bool,
+    /// Whether the call is part of a warm-up, and so no access that somebody made.
+    pub(crate) warming: bool,
 }
 
 /// Finds the cache of a call to `spec`; `None` for a call that is not a cached function's.
@@ -59,6 +64,9 @@ pub(crate) fn place(spec: Option<&'static Spec>) -> Place {
                 }
                 _ => false,
             };
+            if let Some(witness) = &context.witness {
+                witness.saw(Sight::Call);
+            }
             Place {
                 cache: context
                     .cache
@@ -66,12 +74,14 @@ pub(crate) fn place(spec: Option<&'static Spec>) -> Place {
                     .map_or_else(Current::process, Current::Own),
                 transaction: context.transaction.clone(),
                 refresh,
+                warming: context.witness.is_some(),
             }
         })
         .unwrap_or_else(|_| Place {
             cache: Current::process(),
             transaction: None,
             refresh: false,
+            warming: false,
         })
 }
 
@@ -114,6 +124,8 @@ pub(crate) async fn enter_load<F: Future>(cache: &Cache, keys: Vec<Key>, work: F
     });
     let context = Context {
         loading: Arc::downgrade(&load),
+        // What is called from inside is not what the item is about.
+        witness: inherited.witness.as_ref().map(Witness::inside),
         ..inherited
     };
     CONTEXT.scope(context, work).await
@@ -145,6 +157,30 @@ pub(crate) async fn enter_refresh<F: Future>(spec: &'static Spec, work: F) -> F:
         ..Context::inherited()
     };
     CONTEXT.scope(context, work).await
+}
+
+/// Runs one item of a warm-up in the scope of its cache.
+pub(crate) fn enter_warm_up<F: Future>(
+    cache: &Cache,
+    witness: Witness,
+    work: F,
+) -> impl Future<Output = F::Output> + use<F> {
+    let context = Context {
+        cache: Some(cache.clone()),
+        witness: Some(witness),
+        ..Context::default()
+    };
+    CONTEXT.scope(context, work)
+}
+
+/// Tells the warm-up that the task is part of, if there is one, what became of its call.
+pub(crate) fn saw(sight: Sight) {
+    // Outside of tasks there is no warm-up.
+    let _ = CONTEXT.try_with(|context| {
+        if let Some(witness) = &context.witness {
+            witness.saw(sight);
+        }
+    });
 }
 
 impl Cache {

@@ -13,8 +13,8 @@ use std::time::Duration;
 pub use builder::{CacheBuilder, Ttl};
 pub use context::carry;
 pub(crate) use context::{
-    Place, carry_apart, enter_load, enter_refresh, enter_transaction, is_loading, place, resolve,
-    transaction,
+    Place, carry_apart, enter_load, enter_refresh, enter_transaction, enter_warm_up, is_loading,
+    place, resolve, saw, transaction,
 };
 pub(crate) use installed::Current;
 
@@ -32,6 +32,7 @@ use crate::random::Random;
 use crate::spec::CodecKind;
 use crate::stampede::flight::{Loads, Questions};
 use crate::stampede::refresh::Refreshes;
+use crate::warm::access::Accesses;
 
 /// A cache: where annotated functions keep their results.
 ///
@@ -76,6 +77,8 @@ pub(crate) struct Inner {
     pub(crate) settings: Settings,
     pub(crate) writes: Writes,
     pub(crate) events: Option<Events>,
+    /// Who looks on when keys are read, if anybody does.
+    pub(crate) accesses: Option<Accesses>,
     pub(crate) contexts: Contexts,
 }
 

@@ -1,5 +1,6 @@
 //! Cache keys: text that tells every two argument lists apart.
 
+pub(crate) mod hash;
 mod parse;
 mod part;
 mod text;

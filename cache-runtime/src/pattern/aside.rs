@@ -4,7 +4,7 @@
 //! each client, and with write intents (Ghandeharizadeh et al., "Strong consistency in cache augmented SQL systems", Middleware 2014) for strict writers.
 
 use crate::backend::{Ask, Format, Lease, LeaseMode, Stored, Token, Versions};
-use crate::cache::{Cache, Inner};
+use crate::cache::{self, Cache, Inner};
 use crate::clock::Moment;
 use crate::error::BackendError;
 use crate::guard::Budget;
@@ -20,6 +20,7 @@ use crate::shape::Shape;
 use crate::spec::{Consistency, Spec};
 use crate::stampede::flight::{Boarding, Flight, Join, Landing, Standing, Ticket, Told};
 use crate::stampede::refresh::Turn;
+use crate::warm::witness::Sight;
 
 /// So many different loads a caller waits for before it asks for no further lease, and joins or leads one that stores nothing. It takes a
 /// key that is invalidated over and over, faster than it can be loaded, to get there.
@@ -195,6 +196,7 @@ where
             let counters = &cache.inner.functions.of(spec).counters;
             counters.one(Count::Misses);
             counters.one(Count::Timeouts);
+            cache::saw(Sight::Timeout);
             match stand_in.and_then(|stand_in| stand_in.output(&cache.inner, spec, shape)) {
                 Some(output) => Answer::Ready(output),
                 None => Answer::Late(limit),
@@ -424,6 +426,7 @@ where
         match self.take(stored) {
             Some(found) => {
                 seat.land(found.landing(self.shape));
+                cache::saw(Sight::Load);
                 Round::Done(self.hit(found))
             }
             None => Round::Again,
@@ -503,6 +506,13 @@ where
             Some(told) => landing.after(told.last),
             None => landing,
         };
+        // Another caller's load is as good as one's own.
+        match &landing {
+            Landing::Value(..) => cache::saw(Sight::Load),
+            Landing::Absent(_) => cache::saw(Sight::Absent),
+            Landing::Error(_) => cache::saw(Sight::Failure),
+            Landing::Failed | Landing::Again => {}
+        }
         self.budget = self.inner().guarded.budget();
         let answer = match landing {
             // A value of another type: some other function claims this key. It cannot be shared.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 
 use crate::backend::{LeaseMode, Life, Mark};
-use crate::cache::{Cache, carry, carry_apart};
+use crate::cache::{self, Cache, carry, carry_apart};
 use crate::error::Error;
 use crate::key::Key;
 use crate::observe::Count;
@@ -23,6 +23,7 @@ use crate::shape::Shape;
 use crate::spec::Spec;
 use crate::stampede::flight::Told;
 use crate::stampede::refresh::Turn;
+use crate::warm::witness::Sight;
 
 /// A type whose borrow can be made owned, so that a load may go on after its call.
 #[diagnostic::on_unimplemented(
@@ -286,6 +287,7 @@ where
             return Ok(output);
         }
         cache.inner.functions.of(spec).counters.one(Count::Timeouts);
+        cache::saw(Sight::Timeout);
         let stand_in = stand_in.and_then(|found| found.output(&cache.inner, spec, shape));
         stand_in.ok_or(limit)
     }

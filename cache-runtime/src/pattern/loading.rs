@@ -21,6 +21,7 @@ use crate::spec::{Consistency, Spec};
 use crate::stampede::flight::{Join, Landing, Seat, Standing, Told};
 use crate::stampede::refresh::Turn;
 use crate::stampede::stale;
+use crate::warm::witness::Sight;
 
 /// The place of whoever loads.
 pub(crate) type LoadSeat = Seat<Join, Landing>;
@@ -174,6 +175,7 @@ where
         match self.shape.open(output) {
             Outcome::Value(value) => self.found(value, load_time).await,
             Outcome::Absent => {
+                cache::saw(Sight::Absent);
                 let shape = self.shape;
                 if let Some((seat, standing)) = self.store(None, load_time).await {
                     seat.land_for_others(|| Landing::Absent(standing));
@@ -188,6 +190,7 @@ where
                 let inner = &self.cache.inner;
                 let counters = &inner.functions.of(self.spec).counters;
                 counters.one(Count::LoadErrors);
+                cache::saw(Sight::Failure);
                 if let Some(seat) = self.held.give_up().await {
                     seat.land_for_others(|| {
                         let shared = self.shape.share(&error);
@@ -204,6 +207,7 @@ where
 
     /// Stores first and wakes then: a waiter that looks for itself finds the value.
     async fn found(self: Box<Self>, value: S::Value, load_time: Duration) -> S::Output {
+        cache::saw(Sight::Load);
         let shape = self.shape;
         if let Some((seat, standing)) = self.store(Some(&value), load_time).await {
             seat.land_for_others(|| Landing::Value(shape.keep(value.clone()), standing));
@@ -230,8 +234,14 @@ where
                 versions,
                 seat,
             } => (lease, versions, seat),
-            Held::Seat(seat, versions) => return Some((seat, standing(versions))),
-            Held::Nothing => return None,
+            Held::Seat(seat, versions) => {
+                cache::saw(Sight::NotStored);
+                return Some((seat, standing(versions)));
+            }
+            Held::Nothing => {
+                cache::saw(Sight::NotStored);
+                return None;
+            }
         };
         let mut standing = standing(Some(versions));
         let function = inner.functions.of(self.spec);
@@ -252,6 +262,7 @@ where
                 }
             }
             None if self.replaces => {
+                cache::saw(Sight::NotStored);
                 lease.ended();
                 // Nothing comes in its place, but the loader says that it is not true any more.
                 inner
@@ -259,7 +270,10 @@ where
                     .invalidate(std::slice::from_ref(&self.key))
                     .await;
             }
-            None => lease.release().await,
+            None => {
+                cache::saw(Sight::NotStored);
+                lease.release().await;
+            }
         }
         if let Some(turn) = self.turn {
             turn.done();
@@ -303,11 +317,13 @@ async fn fill(
             lease.ended();
             if !stored {
                 function.counters.one(Count::RejectedFills);
+                cache::saw(Sight::NotStored);
             }
             stored
         }
         Err(error) => {
             function.counters.one(Count::Errors);
+            cache::saw(Sight::NotStored);
             tracing::debug!(function = spec.name(), %key, %error, "result not stored");
             false
         }

@@ -116,8 +116,14 @@ where
         cache,
         transaction,
         refresh,
+        warming,
     } = cache::place(Some(spec));
     let cache = given.map_or(cache, Current::Own);
+    if let Some(accesses) = &cache.inner.accesses
+        && !(refresh || warming)
+    {
+        accesses.saw(key, &cache.inner.clock);
+    }
     let mut seen = Seen::NotAsked;
     if refresh {
         seen = Seen::ToBeRefreshed;

@@ -78,14 +78,20 @@ impl RedisBuilder {
     ///
     /// [`Error::Config`] if the settings cannot be used, never because the server is away.
     pub async fn connect(self) -> Result<Redis, Error> {
-        let names = Arc::new(Names::new(&self.namespace));
-        let link = Link::open(self.plan()?).await;
+        let (link, names) = self.open().await?;
         let appends = Arc::new(Appends::new(link.clone(), names.clone()));
         Ok(Redis {
             link,
             names,
             appends,
         })
+    }
+
+    /// A connection, and the names of the namespace.
+    pub(super) async fn open(self) -> Result<(Arc<Link>, Arc<Names>), Error> {
+        let names = Arc::new(Names::new(&self.namespace));
+        let link = Link::open(self.plan()?).await;
+        Ok((link, names))
     }
 
     /// How a connection is made by these settings.

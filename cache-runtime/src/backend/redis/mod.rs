@@ -1,5 +1,6 @@
 //! The Redis backend: values as strings, states of loads and writes in a hash beside each, one connection.
 
+pub(crate) mod accesses;
 mod builder;
 mod bus;
 mod clock;

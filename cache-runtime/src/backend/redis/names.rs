@@ -13,6 +13,7 @@ use crate::key::{Key, KeyWriter};
 /// | channel that tells of a lease's end | `{<namespace>:<key>}/w` |
 /// | the log of pending writes | `{<namespace>/log}` with what follows |
 /// | the bus | `{<namespace>/bus}` with what follows |
+/// | the stream of recorded accesses | `{<namespace>/accesses}` |
 /// | versions of tags | `{<namespace>/tags}:<tag>`, the namespace's own `{<namespace>/tags}/f`, the clock `{<namespace>/tags}/c` |
 ///
 /// The braces are the hash tag of Redis Cluster: all of one entry lives on one node. The namespace is escaped as a part of a key
@@ -23,6 +24,7 @@ pub(super) struct Names {
     prefix: Box<str>,
     log: Box<str>,
     bus: Box<str>,
+    accesses: Box<str>,
     /// With a `:` at the end, which is not part of what the scripts call by it.
     tags: Box<str>,
 }
@@ -36,6 +38,7 @@ impl Names {
             prefix: format!("{{{namespace}:").into(),
             log: format!("{{{namespace}/log}}").into(),
             bus: format!("{{{namespace}/bus}}").into(),
+            accesses: format!("{{{namespace}/accesses}}").into(),
             tags: format!("{{{namespace}/tags}}:").into(),
         }
     }
@@ -48,6 +51,11 @@ impl Names {
     /// What the names of the bus's keys begin with, and what its stream is called.
     pub(super) fn bus(&self) -> &str {
         &self.bus
+    }
+
+    /// The stream of recorded accesses.
+    pub(super) fn accesses(&self) -> &str {
+        &self.accesses
     }
 
     /// What the names of the tags' keys begin with.

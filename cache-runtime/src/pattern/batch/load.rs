@@ -17,6 +17,7 @@ use crate::race;
 use crate::shape::{Outcome, Shape};
 use crate::stampede::flight::{Landing, Standing};
 use crate::stampede::stale;
+use crate::warm::witness::Sight;
 
 /// What a call holds of an element that it loads.
 pub(super) enum Held {
@@ -166,6 +167,10 @@ async fn store<K, F, S>(
     let stored = stores.carry_out(misses).await;
     let has_tags_of_result = misses.spec.has_tags_of_result();
     for ((missing, held), value) in load.into_iter().zip(values) {
+        cache::saw(value.as_ref().map_or(Sight::Absent, |_| Sight::Load));
+        if !matches!(held, Held::Lease(..)) {
+            cache::saw(Sight::NotStored);
+        }
         let standing = match held {
             Held::Lease(token, ..) if stored.contains(&token) => Standing::Stored,
             // What there is none of has no tags.
@@ -263,9 +268,13 @@ impl Stores {
                     under.extend(stored.map(|(token, _)| *token));
                     let lost = tokens.len() - under.len();
                     counters.add(Count::RejectedFills, lost as u64);
+                    if lost > 0 {
+                        cache::saw(Sight::NotStored);
+                    }
                 }
                 Err(error) => {
                     counters.one(Count::Errors);
+                    cache::saw(Sight::NotStored);
                     tracing::debug!(function = misses.spec.name(), %error, "results not stored");
                     // Any of them may stand yet. Given back in the background: this call has waited enough for the backend.
                     return under;
@@ -294,6 +303,7 @@ where
     S::Value: CacheValue,
 {
     misses.function().counters.one(Count::LoadErrors);
+    cache::saw(Sight::Failure);
     let shared = misses.form.share(&error);
     leases.release().await;
     let mut elements = Vec::with_capacity(load.len());

@@ -18,6 +18,7 @@ use crate::pattern::loading::{LoadSeat, StandIn};
 use crate::shape::Shape;
 use crate::spec::{Consistency, Spec};
 use crate::stampede::flight::{Boarding, Flight, Join, Landing, Ticket};
+use crate::warm::witness::Sight;
 
 /// After so many rounds without any element found the rest is loaded without asking: it takes keys that are invalidated faster than they
 /// can be loaded to get there.
@@ -430,7 +431,10 @@ where
                     continue;
                 }
                 Landing::Error(error) => match self.form.unshare(&error) {
-                    Some(error) => return Err(self.form.failed(error)),
+                    Some(error) => {
+                        cache::saw(Sight::Failure);
+                        return Err(self.form.failed(error));
+                    }
                     None => None,
                 },
                 Landing::Failed => {
@@ -443,6 +447,7 @@ where
                 Some(answer) => {
                     self.function().counters.one(Count::Misses);
                     self.function().counters.one(Count::Coalesced);
+                    cache::saw(answer.as_ref().map_or(Sight::Absent, |_| Sight::Load));
                     answers[missing.at] = Some(answer);
                 }
                 None => again.push(missing),
@@ -499,7 +504,10 @@ where
             match stored {
                 None => again.push(missing),
                 Some(stored) => match self.take(missing, stored) {
-                    Taken::Found(at, found) => answers[at] = Some(found),
+                    Taken::Found(at, found) => {
+                        cache::saw(Sight::Load);
+                        answers[at] = Some(found);
+                    }
                     Taken::OfNoUse(missing) => again.push(missing),
                 },
             }

@@ -187,8 +187,16 @@ where
         cache,
         transaction,
         refresh,
+        warming,
     } = place;
     let cache = given.map_or(cache, Current::Own);
+    if let Some(accesses) = &cache.inner.accesses
+        && !(refresh || warming)
+    {
+        for (_, key) in &keys.distinct {
+            accesses.saw(key, &cache.inner.clock);
+        }
+    }
     let noted = |key: &Key| {
         transaction
             .as_ref()
