@@ -15,8 +15,6 @@ pub(crate) use build::check;
 pub use check::{Check, Finding, FindingKind};
 pub use functions::{FunctionInfo, Place};
 pub use get::{GetError, LoadFailure};
-// For warm-up.
-#[allow(unused_imports)]
 pub(crate) use get::{Loaded, load};
 pub(crate) use template::Template;
 
