@@ -1032,6 +1032,6 @@ mod calls_that_do_not_end {
                     .unwrap_err();
             })
             .await;
-        eventually(DEADLINE, || async { server.entries().await.len() == 0 }).await;
+        eventually(DEADLINE, || async { server.entries().await.is_empty() }).await;
     }
 }

@@ -35,10 +35,10 @@ pub enum Error {
     LogFull(u64),
     /// The cache has been shut down, and takes no more write-behind writes.
     ShutDown,
-    /// A file of a warm-up could not be read or written.
-    File(FileError),
     /// So many keys' invalidations could not be published on the bus in time. They are published when it is back.
     Unpublished(u64),
+    /// A file of a warm-up could not be read or written.
+    File(FileError),
     /// A read-through loader had to run, and the cache it ran on has no value for an argument marked `#[context]`.
     MissingContext {
         /// The loader's name.
@@ -71,11 +71,11 @@ impl fmt::Display for Error {
                 "write refused, as {pending} writes of the function are pending already"
             ),
             Self::ShutDown => f.write_str("write refused, as the cache has been shut down"),
-            Self::File(error) => error.fmt(f),
             Self::Unpublished(keys) => write!(
                 f,
                 "the invalidations of {keys} keys are not on the bus yet; they are published when it is back"
             ),
+            Self::File(error) => error.fmt(f),
             Self::MissingContext { function, context } => write!(
                 f,
                 "`{function}` needs `{context}` to load, and this cache was not given it: use `Cache::builder().provide(…)`"

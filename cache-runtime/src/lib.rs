@@ -25,8 +25,8 @@
 //! * [`cached`] is for loaders, [`invalidates`] for writers; their documentation has every argument, with an example each.
 //! * [`Cache`] is built, installed or put around some work, and tells what it did.
 //! * [`backend`] is the contract of a store, with the in-memory and the Redis backend.
-//! * [`warm`] fills a cache before it is needed.
 //! * [`bus`] carries invalidations between regions, each with a store of its own.
+//! * [`warm`] fills a cache before it is needed.
 //! * `testing` (feature `testing`) has faults on demand and the conformance suite for backends.
 //!
 //! # What can still be stale

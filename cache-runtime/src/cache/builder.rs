@@ -55,10 +55,10 @@ pub struct CacheBuilder {
     random: Random,
     contexts: Contexts,
     write_behind: WriteBehind,
-    hot_keys: Option<HotKeys>,
-    recorder: Option<Recorder>,
     bus: Option<events::Plan>,
     bus_options: BusOptions,
+    hot_keys: Option<HotKeys>,
+    recorder: Option<Recorder>,
 }
 
 enum Store {
@@ -85,10 +85,10 @@ impl Default for CacheBuilder {
             random: Random::default(),
             contexts: Contexts::default(),
             write_behind: WriteBehind::default(),
-            hot_keys: None,
-            recorder: None,
             bus: None,
             bus_options: BusOptions::default(),
+            hot_keys: None,
+            recorder: None,
         }
     }
 }
@@ -203,20 +203,6 @@ impl CacheBuilder {
         self
     }
 
-    /// Has the cache follow its hottest keys, as many as this or as [`HotKeys`] says: for [`Cache::hottest`], and for warm-ups by it. They are counted by reads of
-    /// annotated functions, be they hits or misses.
-    pub fn track_hot_keys(mut self, keys: impl Into<HotKeys>) -> Self {
-        self.hot_keys = Some(keys.into());
-        self
-    }
-
-    /// Has the cache keep a log of what is read, for a [replay](crate::warm::shadow) on another cache. It is recorded by reads of annotated functions, be they hits or
-    /// misses.
-    pub fn record(mut self, recorder: Recorder) -> Self {
-        self.recorder = Some(recorder);
-        self
-    }
-
     /// Tells other regions of every invalidation by the bus, and carries out theirs. `region` names this one: processes that share a store give the
     /// same name, others another. The regions of one application use the same namespace on the bus.
     ///
@@ -243,6 +229,20 @@ impl CacheBuilder {
         self
     }
 
+    /// Has the cache follow its hottest keys, as many as this or as [`HotKeys`] says: for [`Cache::hottest`], and for warm-ups by it. They are counted by reads of
+    /// annotated functions, be they hits or misses.
+    pub fn track_hot_keys(mut self, keys: impl Into<HotKeys>) -> Self {
+        self.hot_keys = Some(keys.into());
+        self
+    }
+
+    /// Has the cache keep a log of what is read, for a [replay](crate::warm::shadow) on another cache. It is recorded by reads of annotated functions, be they hits or
+    /// misses.
+    pub fn record(mut self, recorder: Recorder) -> Self {
+        self.recorder = Some(recorder);
+        self
+    }
+
     /// Sets where the draws of `stampede = "early"` and of `jitter` begin, for a test that is to repeat: with one seed, and calls in one order,
     /// they are always the same.
     #[cfg(feature = "testing")]
@@ -257,7 +257,7 @@ impl CacheBuilder {
     ///
     /// [`Error::Config`] if a setting cannot be used, if a read-through loader of the program needs a `#[context]` that was not [provided](Self::provide), or if two
     /// of them claim one template with values or TTLs that differ.
-    pub async fn build(self) -> Result<Cache, Error> {
+    pub async fn build(mut self) -> Result<Cache, Error> {
         self.check()?;
         registry::check(&self.contexts, &self.settings)?;
         let recording = match &self.recorder {
@@ -265,27 +265,8 @@ impl CacheBuilder {
             None => None,
         };
         let accesses = Accesses::new(self.hot_keys.as_ref().map(Hottest::new), recording);
-        let backend: Arc<dyn Backend> = match self.store {
-            Store::Memory(memory) => Arc::new(memory.clock(self.clock.clone()).build()?),
-            #[cfg(feature = "redis")]
-            Store::Redis(redis) => {
-                let redis = match self.namespace {
-                    Some(namespace) => redis.namespace(namespace),
-                    None => redis,
-                };
-                Arc::new(redis.connect().await?)
-            }
-            Store::Own(backend) => backend,
-        };
-        let cache = assemble(
-            backend,
-            self.clock,
-            self.settings,
-            self.limits,
-            self.random,
-            (self.write_behind, self.contexts),
-            (accesses, self.bus.map(|plan| (plan, self.bus_options))),
-        );
+        let backend = self.connect().await?;
+        let cache = self.assemble(backend, accesses);
         cache.inner.writes.check(&cache.inner.guarded)?;
         if let Some(events) = &cache.inner.events {
             events.start(&cache.inner).await;
@@ -296,15 +277,51 @@ impl CacheBuilder {
 
     /// The cache of a process that installed none: its settings are known to be good and it connects to nothing.
     pub(super) fn in_memory(self) -> Cache {
-        assemble(
-            Arc::new(Memory::new()),
-            self.clock,
-            self.settings,
-            self.limits,
-            self.random,
-            (self.write_behind, self.contexts),
-            (None, None),
-        )
+        self.assemble(Arc::new(Memory::new()), None)
+    }
+
+    async fn connect(&mut self) -> Result<Arc<dyn Backend>, Error> {
+        let store = std::mem::replace(&mut self.store, Store::Memory(MemoryBuilder::default()));
+        Ok(match store {
+            Store::Memory(memory) => Arc::new(memory.clock(self.clock.clone()).build()?),
+            #[cfg(feature = "redis")]
+            Store::Redis(redis) => {
+                let redis = match self.namespace.take() {
+                    Some(namespace) => redis.namespace(namespace),
+                    None => redis,
+                };
+                Arc::new(redis.connect().await?)
+            }
+            Store::Own(backend) => backend,
+        })
+    }
+
+    fn assemble(self, backend: Arc<dyn Backend>, accesses: Option<Accesses>) -> Cache {
+        let guarded = Guarded::new(backend, self.limits);
+        let events = self
+            .bus
+            .map(|plan| Events::new(plan, self.bus_options, &guarded, self.clock.clone()));
+        let contexts = self.contexts;
+        let lease_ttl = self.settings.lease_ttl;
+        let inner = Inner {
+            writes: Writes::new(&guarded, self.write_behind, contexts.clone(), lease_ttl),
+            contexts,
+            guarded,
+            ahead: Ahead::new(&self.clock),
+            clock: self.clock,
+            loads: Loads::new(),
+            questions: Questions::new(),
+            refreshes: Refreshes::new(),
+            random: self.random,
+            functions: Functions::default(),
+            epochs: Epochs::new(),
+            settings: self.settings,
+            events,
+            accesses,
+        };
+        Cache {
+            inner: Arc::new(inner),
+        }
     }
 
     fn check(&self) -> Result<(), Error> {
@@ -331,38 +348,6 @@ impl CacheBuilder {
             codec::is_built(codec)?;
         }
         Ok(self.bus_options.check()?)
-    }
-}
-
-fn assemble(
-    backend: Arc<dyn Backend>,
-    clock: Clock,
-    settings: Settings,
-    limits: Limits,
-    random: Random,
-    (write_behind, contexts): (WriteBehind, Contexts),
-    (accesses, bus): (Option<Accesses>, Option<(events::Plan, BusOptions)>),
-) -> Cache {
-    let guarded = Guarded::new(backend, limits);
-    let events = bus.map(|(plan, options)| Events::new(plan, options, &guarded, clock.clone()));
-    let inner = Inner {
-        writes: Writes::new(&guarded, write_behind, contexts.clone(), settings.lease_ttl),
-        contexts,
-        guarded,
-        ahead: Ahead::new(&clock),
-        clock,
-        loads: Loads::new(),
-        questions: Questions::new(),
-        refreshes: Refreshes::new(),
-        random,
-        functions: Functions::default(),
-        epochs: Epochs::new(),
-        settings,
-        accesses,
-        events,
-    };
-    Cache {
-        inner: Arc::new(inner),
     }
 }
 

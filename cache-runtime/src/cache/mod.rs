@@ -76,9 +76,9 @@ pub(crate) struct Inner {
     pub(crate) epochs: Epochs,
     pub(crate) settings: Settings,
     pub(crate) writes: Writes,
+    pub(crate) events: Option<Events>,
     /// Who looks on when keys are read, if anybody does.
     pub(crate) accesses: Option<Accesses>,
-    pub(crate) events: Option<Events>,
     pub(crate) contexts: Contexts,
 }
 

@@ -197,7 +197,6 @@ impl Cache {
 
 /// What a load by key came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(dead_code)]
 pub(crate) enum Loaded {
     /// There was a value before, or somebody else has loaded it meanwhile.
     Before,
@@ -207,7 +206,6 @@ pub(crate) enum Loaded {
     Absent,
 }
 
-#[allow(dead_code)]
 /// Sees to it that the key has a value, as a call of its loader would.
 pub(crate) async fn load(cache: &Cache, key: &Key) -> Result<Loaded, GetError> {
     let called = find(key)?.call(cache, key.clone()).await?;

@@ -14,10 +14,8 @@ use once_cell::sync::Lazy;
 pub(crate) use build::check;
 pub use check::{Check, Finding, FindingKind};
 pub use functions::{FunctionInfo, Place};
+pub(crate) use get::load;
 pub use get::{GetError, LoadFailure};
-// For warm-up.
-#[allow(unused_imports)]
-pub(crate) use get::{Loaded, load};
 pub(crate) use template::Template;
 
 use crate::key::Key;

@@ -16,7 +16,8 @@ use tokio::sync::Notify;
 use super::clock::{ServerClock, ServerTime};
 use super::failure::{self, ConnectFailure};
 use super::gather::Gather;
-use super::scripts::{Call, Script};
+use super::scripts::{Call, PART, Script};
+use super::unexpected;
 use super::wake::Callers;
 use crate::error::{BackendError, BackendErrorKind};
 
@@ -290,7 +291,7 @@ impl Link {
         Ok(replies)
     }
 
-    /// Runs a script that answers nothing on each of the entries.
+    /// Runs a script that works on each of its entries, and answers the time and then nothing but errors, on all of these in parts.
     pub(super) async fn run_on_all<N: ToRedisArgs + Sync>(
         self: &Arc<Self>,
         script: &Script,
@@ -301,10 +302,16 @@ impl Link {
             shared: &[],
             own: &[],
         };
-        let replies = self.run_all(script, call.parts(1)).await?;
-        replies
-            .into_iter()
-            .try_for_each(|reply| self.accept(reply).map(drop))
+        let replies = self.run_all(script, call.parts(PART)).await?;
+        for reply in replies {
+            let Value::Array(answers) = self.accept(reply)? else {
+                return Err(unexpected());
+            };
+            answers
+                .into_iter()
+                .try_for_each(|answer| self.accept(answer).map(drop))?;
+        }
+        Ok(())
     }
 
     /// Takes a reply, unless it is an error of the server.

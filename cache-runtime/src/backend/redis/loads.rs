@@ -5,15 +5,12 @@ use std::time::{Duration, Instant};
 use redis::Value;
 
 use super::clock::ServerTime;
-use super::scripts::{self, Call, Script};
+use super::scripts::{self, Call, PART, Script};
 use super::tags::{block, version};
 use super::{Redis, encoded, in_parts, lease_millis, millis, unexpected};
 use crate::backend::{Fill, Lease, LeaseMode, Stored, Token, Versions};
 use crate::error::BackendError;
 use crate::key::Key;
-
-/// How many keys one script works on: the server answers nobody else meanwhile.
-const PART: usize = 128;
 
 /// What a script said of each entry, and its time, by which the answers are judged.
 type Said = Vec<(Result<Value, BackendError>, ServerTime)>;

@@ -226,9 +226,6 @@ impl Backend for Redis {
 
     fn invalidate<'a>(&'a self, keys: &'a [Key]) -> BackendFuture<'a, ()> {
         Box::pin(async move {
-            if let [key] = keys {
-                return self.run(&scripts::INVALIDATE, key, &[]).await.map(drop);
-            }
             for batch in keys.chunks(BATCH) {
                 let entries: Vec<_> = batch.iter().map(|key| self.entry(key)).collect();
                 self.link.run_on_all(&scripts::INVALIDATE, &entries).await?;

@@ -12,8 +12,8 @@ use crate::key::{Key, KeyWriter};
 /// | state of loads and writes | `{<namespace>:<key>}/s` |
 /// | channel that tells of a lease's end | `{<namespace>:<key>}/w` |
 /// | the log of pending writes | `{<namespace>/log}` with what follows |
-/// | the stream of recorded accesses | `{<namespace>/accesses}` |
 /// | the bus | `{<namespace>/bus}` with what follows |
+/// | the stream of recorded accesses | `{<namespace>/accesses}` |
 /// | versions of tags | `{<namespace>/tags}:<tag>`, the namespace's own `{<namespace>/tags}/f`, the clock `{<namespace>/tags}/c` |
 ///
 /// The braces are the hash tag of Redis Cluster: all of one entry lives on one node. The namespace is escaped as a part of a key
@@ -23,8 +23,8 @@ use crate::key::{Key, KeyWriter};
 pub(super) struct Names {
     prefix: Box<str>,
     log: Box<str>,
-    accesses: Box<str>,
     bus: Box<str>,
+    accesses: Box<str>,
     /// With a `:` at the end, which is not part of what the scripts call by it.
     tags: Box<str>,
 }
@@ -37,8 +37,8 @@ impl Names {
         Self {
             prefix: format!("{{{namespace}:").into(),
             log: format!("{{{namespace}/log}}").into(),
-            accesses: format!("{{{namespace}/accesses}}").into(),
             bus: format!("{{{namespace}/bus}}").into(),
+            accesses: format!("{{{namespace}/accesses}}").into(),
             tags: format!("{{{namespace}/tags}}:").into(),
         }
     }
@@ -48,14 +48,14 @@ impl Names {
         &self.log
     }
 
-    /// The stream of recorded accesses.
-    pub(super) fn accesses(&self) -> &str {
-        &self.accesses
-    }
-
     /// What the names of the bus's keys begin with, and what its stream is called.
     pub(super) fn bus(&self) -> &str {
         &self.bus
+    }
+
+    /// The stream of recorded accesses.
+    pub(super) fn accesses(&self) -> &str {
+        &self.accesses
     }
 
     /// What the names of the tags' keys begin with.

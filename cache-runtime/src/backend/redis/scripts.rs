@@ -3,6 +3,9 @@
 use once_cell::sync::Lazy;
 use redis::{Cmd, ToRedisArgs};
 
+/// How many entries one script works on: the server answers nobody else meanwhile.
+pub(super) const PART: usize = 128;
+
 /// A script, called by its hash.
 pub(super) struct Script {
     source: &'static str,

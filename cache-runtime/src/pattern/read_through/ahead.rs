@@ -255,7 +255,7 @@ impl Replacing {
         // In the cache's scope, so that what the loader calls in turn is on this cache too.
         let load = entry
             .loader
-            .refresh(cache.clone(), self.key.clone(), arguments);
+            .refresh_if_due(cache.clone(), self.key.clone(), arguments);
         self.next = cache.scope(load).await;
     }
 }

@@ -71,7 +71,7 @@ pub trait Loader: fmt::Debug + Send + Sync {
     /// The call with these arguments, on this cache.
     fn call(&'static self, cache: Cache, key: Key, arguments: Arguments) -> Calling;
     /// Loads the entry anew, if it is past its soft TTL and no other process does.
-    fn refresh(&'static self, cache: Cache, key: Key, arguments: Arguments) -> Refreshing;
+    fn refresh_if_due(&'static self, cache: Cache, key: Key, arguments: Arguments) -> Refreshing;
 }
 
 /// An error that a loader can fail with where its caller does not know its type.
@@ -250,7 +250,7 @@ where
         })
     }
 
-    fn refresh(&'static self, cache: Cache, key: Key, arguments: Arguments) -> Refreshing {
+    fn refresh_if_due(&'static self, cache: Cache, key: Key, arguments: Arguments) -> Refreshing {
         Box::pin(Self::refresh(self, cache, key, own(arguments)))
     }
 }

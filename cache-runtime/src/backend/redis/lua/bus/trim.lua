@@ -71,5 +71,5 @@ while furthest and redis.call('XLEN', BUS) > most do
   furthest = remove_acknowledged()
 end
 removed = removed_by_all()
-if removed and removed > 0 then redis.call('SET', REMOVED, whole(removed)) end
+if removed then redis.call('SET', REMOVED, whole(removed)) end
 return lost
