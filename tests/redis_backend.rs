@@ -635,6 +635,7 @@ async fn a_user_without_channels_waits_by_polling() {
             "on",
             ">pw",
             "~{t:*",
+            "~{t/tags}*",
             "resetchannels",
             "+@all",
         ]))

@@ -691,6 +691,7 @@ async fn a_user_with_the_documented_rights_may_use_the_log() {
         ">pw",
         "resetkeys",
         "~{t:*",
+        "~{t/tags}*",
         "~{t/log}*",
         "resetchannels",
         "&{t:*",

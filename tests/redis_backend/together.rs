@@ -158,7 +158,15 @@ async fn a_user_without_mget_reads_one_by_one() {
     let logs = Logs::capture();
     let () = server
         .query(cmd("ACL").arg(&[
-            "SETUSER", "berta", "on", ">pw", "~{t:*", "&*", "+@all", "-mget",
+            "SETUSER",
+            "berta",
+            "on",
+            ">pw",
+            "~{t:*",
+            "~{t/tags}*",
+            "&*",
+            "+@all",
+            "-mget",
         ]))
         .await;
     let redis = connect(&server.url().replace("redis://", "redis://berta:pw@")).await;

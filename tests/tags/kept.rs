@@ -1,10 +1,13 @@
 //! Invalidations of tags that cannot be delivered, or not yet: the backend is away, or a transaction is under way.
 
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
+use std::time::Duration;
 
 use cache_runtime::backend::Memory;
 use cache_runtime::testing::{Fault, Faulty};
-use cache_runtime::{Cache, Error};
+use cache_runtime::{Cache, Error, invalidates};
 use tests::{DEADLINE, eventually, on_each_backend, within};
 
 use super::{Db, change_all, of_argument, of_result};
@@ -54,6 +57,31 @@ async fn a_bump_of_the_namespace_that_could_not_be_delivered_is_kept() {
     faults.heal();
     recovered(&one).await;
     assert_eq!(other.scope(of_result(&db, 1)).await.version, 1);
+}
+
+#[invalidates("user:<id>", tags("org:<org>"))]
+async fn change_one(db: &Db, id: u64, org: u32) -> u64 {
+    let _ = (id, org);
+    db.change()
+}
+
+/// A writer owes its keys and its tags. Dropped between the two it owes them still.
+#[tokio::test]
+async fn a_writer_that_is_dropped_during_its_invalidation_invalidates_all_of_it() {
+    let (one, other, faults) = faulty().await;
+    let db = Db::open();
+    one.scope(of_result(&db, 1)).await;
+    faults.set(Fault::Slow(Duration::from_millis(20)));
+    {
+        let mut writing = pin!(one.scope(change_one(&db, 5, 0)));
+        let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+        assert!(writing.as_mut().poll(&mut cx).is_pending());
+        assert_eq!(db.version.load(SeqCst), 1, "the body has run");
+    }
+    eventually(DEADLINE, async || {
+        other.scope(of_result(&db, 1)).await.version == 1
+    })
+    .await;
 }
 
 /// While the backend is away callers join loads of their own process, but none from before its own invalidation of any tag.

@@ -100,7 +100,7 @@ pub type HeldLease = (Key, Token);
 pub enum WriteEnd {
     /// The intent still stood and no other write overlapped: the value, if one was given, is stored.
     Clean,
-    /// Another write overlapped, or the intent had expired: nothing is stored.
+    /// Another write overlapped, or the intent had expired, or a tag of the value was invalidated meanwhile: nothing is stored.
     Overlapped,
 }
 
@@ -301,7 +301,8 @@ pub trait Backend: Send + Sync + fmt::Debug + 'static {
     /// whatever the number of values. The tags may be treated one after another.
     fn invalidate_tags<'a>(&'a self, tags: &'a [Key]) -> BackendFuture<'a, ()>;
 
-    /// Makes every value of the namespace good no more, and what is loaded or written now too, in one step. Fences and intents stay.
+    /// Makes every value of the namespace good no more, and what is loaded now or announced as a write too, in one step. Fences and intents stay. A value
+    /// that is put, or stored by its version, is as new as its store unless it tells otherwise.
     fn bump_namespace(&self) -> BackendFuture<'_, ()>;
 
     /// Returns when the lease under `token` no longer stands on the key; may return earlier, and returns after `patience` at

@@ -69,11 +69,18 @@ impl Tags {
         Self(Vec::new())
     }
 
-    /// Adds a tag, unless it is there. One that has no name is left out.
+    /// Adds a tag, unless it is there. One that has no name is left out; so are those after one more than an entry can have, which shows that there are
+    /// [too many](Self::are_too_many).
     pub fn push(&mut self, tag: Key) {
-        if !tag.as_bytes().is_empty() && !self.0.contains(&tag) {
+        if !tag.as_bytes().is_empty() && !self.are_too_many() && !self.0.contains(&tag) {
             self.0.push(tag);
         }
+    }
+
+    /// Whether no entry can have so many: [`MAX_TAGS`].
+    #[must_use]
+    pub fn are_too_many(&self) -> bool {
+        self.0.len() > MAX_TAGS
     }
 
     /// The tags.

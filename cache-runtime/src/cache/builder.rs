@@ -161,7 +161,7 @@ impl CacheBuilder {
         self
     }
 
-    /// Sets how many invalidations are kept by key while the backend is away; past it the whole namespace is cleared on
+    /// Sets how many invalidations are kept by key while the backend is away; past it the whole namespace is invalidated on
     /// its return. Default 100,000.
     pub fn max_kept_invalidations(mut self, keys: usize) -> Self {
         self.limits.backlog = keys;

@@ -163,7 +163,7 @@ impl Cache {
         self.invalidate_names(Keys::of_tags([tag.into()])).await
     }
 
-    /// [`invalidate_tag`](Self::invalidate_tag) of many, in one round trip.
+    /// [`invalidate_tag`](Self::invalidate_tag) of many, in one round trip for some hundreds.
     ///
     /// # Errors
     ///

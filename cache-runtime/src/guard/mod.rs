@@ -31,7 +31,7 @@ pub(crate) struct Limits {
     pub(crate) timeouts_to_open: u32,
     /// How often a backend that is away is tried again.
     pub(crate) probe_every: Duration,
-    /// Undelivered invalidations kept by key; past it the whole namespace is cleared on return.
+    /// Undelivered invalidations kept by key; past it the whole namespace is invalidated on return.
     pub(crate) backlog: usize,
 }
 

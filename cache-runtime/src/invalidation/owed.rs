@@ -41,12 +41,12 @@ impl Owed {
     }
 
     pub(crate) async fn settle(mut self) {
-        // From here on a drop is the backend guard's affair.
-        self.settled = true;
         self.keys.dedup();
         if !self.left_to_transaction() {
+            // Dropped in here, it is done once more, all of it: what was under way is the guard's affair, and what comes after that is nobody's.
             report(self.cache.inner.invalidate(&self.keys).await);
         }
+        self.settled = true;
     }
 
     /// Nothing is owed any more: what was there has been replaced.

@@ -119,7 +119,7 @@ impl FunctionState {
                 file = self.spec.file(),
                 line = self.spec.line(),
                 %error,
-                "results of this function are not stored remotely: they could not be read back"
+                "results of this function are not stored"
             );
         }
     }

@@ -6,7 +6,7 @@ use once_cell::sync::Lazy;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::backend::{Basis, Encoded, Format, Life, SharedValue, Stored, Typed};
+use crate::backend::{Basis, Encoded, Format, Life, MAX_TAGS, SharedValue, Stored, Typed};
 use crate::cache::Inner;
 use crate::entry;
 use crate::observe::{Count, FunctionState};
@@ -125,6 +125,14 @@ where
     S: Shape,
     S::Value: CacheValue,
 {
+    if basis
+        .as_ref()
+        .is_some_and(|basis| basis.tags.are_too_many())
+    {
+        function.report_unstorable(&format!("it has more than {MAX_TAGS} tags"));
+        function.counters.one(Count::Errors);
+        return None;
+    }
     if inner.guarded.backend().format() == Format::Typed {
         let value = value.map_or_else(no_value, |value| shape.keep(value.clone()));
         return Some(Stored::Typed(Typed { value, life, basis }));

@@ -33,8 +33,11 @@ impl Change<'_> {
     /// The pending value as if it were stored now, which it is unless a write is in progress.
     pub(super) fn answer_pending(&mut self) -> Option<Stored> {
         let state = self.shard.existing(self.key)?;
-        let slot = &state.pending.as_ref()?.slot;
-        let slot = slot.stored_at(self.now, self.memory.tags.anew(&slot.since));
+        let pending = state.pending.as_mut()?;
+        // Its rows may have been changed after its body has run: which of the two was first is not known.
+        pending.disputed |= !self.memory.tags.is_good(&pending.slot.since);
+        let since = self.memory.tags.anew(&pending.slot.since);
+        let slot = pending.slot.stored_at(self.now, since);
         if state.write_in_progress(self.now).is_none() {
             self.insert(slot.clone());
         }

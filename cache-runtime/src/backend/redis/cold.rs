@@ -9,7 +9,7 @@ use std::time::Duration;
 use redis::{Cmd, Pipeline, Value};
 
 use super::clock::ServerTime;
-use super::tags::{Verdict, judge, number};
+use super::tags::{self, Floor, Verdict, judge};
 use super::{Redis, lease_millis, loads};
 use crate::backend::{Ask, HeldLease, Lease, LeaseMode, Stored, TagVersion, Tags, Versions};
 use crate::error::BackendError;
@@ -25,7 +25,7 @@ enum Seen {
     HitBesideLease(Lease),
     /// There is a state, which only the script understands.
     Unclear,
-    /// The lease was granted, and there is more to it: a value with tags of which nothing is known, or versions that are to be made anew.
+    /// The lease was granted, and there is a value with tags of which nothing is known.
     UnclearBesideLease,
 }
 
@@ -77,7 +77,7 @@ async fn look(redis: &Redis, asks: &[Ask], ttl: Duration) -> Result<Vec<Seen>, B
     let mut tags: Vec<&Key> = asks.iter().flat_map(|ask| ask.tags.as_slice()).collect();
     tags.sort_unstable();
     tags.dedup();
-    let count = asks.len() + tags.len() + 2;
+    let count = asks.len() + tags.len() + 1;
     let mut values = Cmd::with_capacity(count + 1, 64 * count);
     values.arg("MGET");
     for ask in asks {
@@ -86,7 +86,7 @@ async fn look(redis: &Redis, asks: &[Ask], ttl: Duration) -> Result<Vec<Seen>, B
     for tag in &tags {
         values.arg(redis.names.tag(tag.as_bytes()));
     }
-    values.arg(redis.names.clock()).arg(redis.names.floor());
+    values.arg(redis.names.floor());
     commands.add_command(values);
     let (mut replies, now) = redis.link.read_all(commands).await?;
     let Some(Value::Array(mut values)) = replies.pop().filter(|values| is_of(values, count)) else {
@@ -95,10 +95,27 @@ async fn look(redis: &Redis, asks: &[Ask], ttl: Duration) -> Result<Vec<Seen>, B
         loads::release(redis, held).await?;
         return Ok(asks.iter().map(|_| Seen::Unclear).collect());
     };
-    let versions: Vec<_> = values.split_off(asks.len()).iter().map(number).collect();
+    let mut versions = values.split_off(asks.len());
+    let floor = versions.pop().unwrap_or(Value::Nil);
+    let floor = tags::floor(&redis.link, &floor)?;
+    let versions = versions
+        .iter()
+        .map(|version| tags::number(&redis.link, version));
+    let versions = versions.collect::<Result<Vec<_>, _>>()?;
+    // What is missing is made anew, and is then as new as can be: so is what is loaded from now on.
+    let missing = tags.iter().zip(&versions);
+    let missing = missing.filter(|(_, version)| version.is_none());
+    let missing: Vec<Key> = missing.map(|(tag, _)| (*tag).clone()).collect();
+    let made = if missing.is_empty() && floor.is_some() {
+        None
+    } else {
+        Some(tags::versions(&redis.link, &redis.names, &missing).await?)
+    };
     let looked = Looked {
         tags,
         versions,
+        floor,
+        made,
         now,
     };
     let seen = asks.iter().zip(replies).zip(values);
@@ -115,8 +132,10 @@ fn is_of(values: &Value, count: usize) -> bool {
 struct Looked<'a> {
     /// In their order.
     tags: Vec<&'a Key>,
-    /// Theirs, then the clock and the version of the namespace.
     versions: Vec<Option<u64>>,
+    floor: Option<Floor>,
+    /// What was said when missing versions were made anew.
+    made: Option<Versions>,
     now: ServerTime,
 }
 
@@ -133,7 +152,7 @@ impl Looked<'_> {
             _ => None,
         };
         if let Some(found) = found {
-            match judge(&found.bytes, self.floor(), |tag| self.version(tag)) {
+            match judge(&found.bytes, self.floor, |tag| self.version(tag)) {
                 Verdict::Old => {}
                 Verdict::Unclear => return Seen::UnclearBesideLease,
                 Verdict::Good => {
@@ -151,13 +170,8 @@ impl Looked<'_> {
         }
         match self.versions_of(&ask.tags) {
             Some(versions) => Seen::Answer(Lease::Granted(versions)),
-            // The script makes anew what is missing.
             None => Seen::UnclearBesideLease,
         }
-    }
-
-    fn floor(&self) -> Option<u64> {
-        self.versions.last().copied().flatten()
     }
 
     fn version(&self, tag: &[u8]) -> Option<Option<u64>> {
@@ -165,11 +179,13 @@ impl Looked<'_> {
         at.ok().and_then(|at| self.versions.get(at).copied())
     }
 
+    /// What the caller is told of its tags.
     fn versions_of(&self, tags: &Tags) -> Option<Versions> {
-        let now = self.versions.get(self.tags.len()).copied().flatten()?;
-        let mut last = self.floor()?;
+        let made = self.made.map(|made| made.now.number());
+        let now = self.floor.map(|it| it.clock).max(made)?;
+        let mut last = self.floor.map(|it| it.floor).or(made)?;
         for tag in tags.as_slice() {
-            last = last.max(self.version(tag.as_bytes())??);
+            last = last.max(self.version(tag.as_bytes())?.or(made)?);
         }
         Some(Versions {
             now: TagVersion::from_number(now),

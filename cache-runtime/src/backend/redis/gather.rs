@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use redis::{Arg, Cmd, Pipeline, ServerError, Value};
 
-use super::judged::{Judged, Question, judged, look_again};
+use super::judged::{Judged, Question, Read, judged, look_again};
 use super::link::Link;
 use super::names::Names;
 use super::seats::{Callers, Part, Replies, Seat};
-use super::tags::number;
 use super::{failure, unexpected};
 use crate::backend::{BackendFuture, Encoded, Stored};
+use crate::entry::header::HEADER;
 use crate::error::{BackendError, BackendErrorKind};
 use crate::key::Key;
 
@@ -26,7 +26,7 @@ const APART: usize = 8;
 const TURNS: usize = 4;
 
 /// The most keys that are read in one command, and the least at which that is done: the server answers nobody else meanwhile.
-const MOST: usize = 512;
+pub(super) const MOST: usize = 512;
 const LEAST: usize = 4;
 
 /// So many there is room for at first.
@@ -61,6 +61,7 @@ struct Together {
     /// The name of the namespace's version, which is asked for last.
     floor: Box<[u8]>,
     callers: Callers,
+    /// How many keys it reads.
     count: usize,
 }
 
@@ -111,10 +112,11 @@ pub(super) async fn get_many(
         }
         command.arg(names.floor());
         let (mut replies, now) = read_all(link, &command).await?;
-        let versions = replies.split_off(part.len());
-        let floor = versions.last().and_then(number);
+        let mut versions = replies.split_off(part.len());
+        let floor = versions.pop().unwrap_or(Value::Nil);
+        let versions = Read::of(link, &versions, &floor)?;
         for reply in replies {
-            match judged(link, reply, tags, &versions, floor, now)? {
+            match judged(link, reply, tags, &versions, now)? {
                 Judged::Found(value) => found.push(value),
                 Judged::Unclear(entry) => {
                     unclear.push((found.len(), Some(entry)));
@@ -146,9 +148,10 @@ async fn get_apart(link: &Arc<Link>, question: Question<'_>, _asking: Asking<'_>
             _ => Box::pin(read_all(link, &command)).await?,
         },
     };
-    let floor = replies.pop().as_ref().and_then(number);
-    let value = std::mem::replace(&mut replies[0], Value::Nil);
-    match judged(link, value, question.tags, &replies[1..], floor, now)? {
+    let floor = replies.pop().unwrap_or(Value::Nil);
+    let versions = Read::of(link, replies.get(1..).unwrap_or_default(), &floor)?;
+    let value = replies.into_iter().next().unwrap_or(Value::Nil);
+    match judged(link, value, question.tags, &versions, now)? {
         Judged::Found(found) => Ok(found),
         Judged::Unclear(entry) => Box::pin(second(link, question.names, entry)).await,
     }
@@ -186,7 +189,8 @@ impl Future for GetTogether<'_> {
             let Part { own, floor, now } = ready!(seat.poll(cx))?;
             let mut own = own.into_iter();
             let value = own.next().unwrap_or(Value::Nil);
-            match judged(link, value, question.tags, own.as_slice(), floor, now)? {
+            let versions = Read::of(link, own.as_slice(), &floor)?;
+            match judged(link, value, question.tags, &versions, now)? {
                 Judged::Found(found) => return Poll::Ready(Ok(found)),
                 Judged::Unclear(entry) => {
                     let again = second(link, question.names, entry);
@@ -239,10 +243,11 @@ impl Gather {
         let together =
             next.get_or_insert_with(|| Together::expecting(USUAL, question, question.names));
         question.ask(&mut together.command);
-        together.count += 1;
+        let is_first = together.count == 0;
+        together.count += question.count();
         let seat = together.callers.join(waker, question.count());
         let turn = match together.count {
-            1 => Turn::First,
+            _ if is_first => Turn::First,
             count if count >= limit => next.take().map_or(Turn::Between, Turn::Last),
             _ => Turn::Between,
         };
@@ -256,8 +261,9 @@ impl Gather {
     }
 
     fn note_length(&self, values: &[Value]) {
+        // What is shorter than the header of an entry is the version of a tag.
         let length = |value: &Value| match value {
-            Value::BulkString(bytes) => Some(bytes.len()),
+            Value::BulkString(bytes) if bytes.len() >= HEADER => Some(bytes.len()),
             _ => None,
         };
         let (mut count, mut sum) = (0, 0_usize);

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use redis::{Cmd, Value};
+use smallvec::SmallVec;
 
 use super::clock::ServerTime;
-use super::gather::{mget, read_all};
+use super::gather::{MOST, mget, read_all};
 use super::link::Link;
 use super::names::Names;
-use super::tags::{Verdict, judge, number};
+use super::tags::{self, Floor, Verdict, judge};
 use super::unexpected;
 use crate::backend::{Encoded, Stored};
 use crate::entry::header;
@@ -51,13 +52,33 @@ pub(super) enum Judged {
     Unclear(Encoded),
 }
 
+/// Versions that were read.
+pub(super) struct Read {
+    tags: SmallVec<[Option<u64>; 2]>,
+    floor: Option<Floor>,
+}
+
+impl Read {
+    /// Those of tags, in their order, and that of the namespace.
+    pub(super) fn of(
+        link: &Arc<Link>,
+        tags: &[Value],
+        floor: &Value,
+    ) -> Result<Self, BackendError> {
+        let tags = tags.iter().map(|reply| tags::number(link, reply));
+        Ok(Self {
+            tags: tags.collect::<Result<_, _>>()?,
+            floor: tags::floor(link, floor)?,
+        })
+    }
+}
+
 /// Judges the value by the versions of the tags that were asked for with it, and of the namespace.
 pub(super) fn judged(
     link: &Arc<Link>,
     value: Value,
     tags: &[Key],
-    versions: &[Value],
-    floor: Option<u64>,
+    versions: &Read,
     now: ServerTime,
 ) -> Result<Judged, BackendError> {
     let Some(entry) = value_of(link, value, now)? else {
@@ -65,9 +86,9 @@ pub(super) fn judged(
     };
     let known = |name: &[u8]| {
         let at = tags.iter().position(|tag| tag.as_bytes() == name)?;
-        versions.get(at).map(number)
+        versions.tags.get(at).copied()
     };
-    Ok(match judge(&entry.bytes, floor, known) {
+    Ok(match judge(&entry.bytes, versions.floor, known) {
         Verdict::Good => Judged::Found(Some(Stored::Encoded(entry))),
         Verdict::Old => Judged::Found(None),
         Verdict::Unclear => Judged::Unclear(entry),
@@ -88,21 +109,29 @@ pub(super) async fn look_again(
         .collect();
     tags.sort_unstable();
     tags.dedup();
-    let bytes: usize = tags.iter().map(|&tag| names.tag(tag).len()).sum();
-    let mut command = mget(tags.len() + 1, bytes + names.floor().len());
-    for &tag in &tags {
-        command.arg(names.tag(tag));
+    let mut versions = Vec::with_capacity(tags.len());
+    let mut floor = None;
+    // Later parts are read later, which is stricter and never less true.
+    for part in tags.chunks(MOST) {
+        let bytes: usize = part.iter().map(|&tag| names.tag(tag).len()).sum();
+        let mut command = mget(part.len() + 1, bytes + names.floor().len());
+        for &tag in part {
+            command.arg(names.tag(tag));
+        }
+        command.arg(names.floor());
+        let (mut replies, _) = read_all(link, &command).await?;
+        floor = tags::floor(link, &replies.pop().unwrap_or(Value::Nil))?;
+        for reply in &replies {
+            versions.push(tags::number(link, reply)?);
+        }
     }
-    command.arg(names.floor());
-    let (versions, _) = read_all(link, &command).await?;
-    let floor = versions.last().and_then(number);
     let verdicts: Vec<bool> = entries
         .iter()
         .map(|entry| {
             entry.as_ref().is_some_and(|entry| {
                 let known = |name: &[u8]| {
                     let at = tags.binary_search(&name).ok()?;
-                    versions.get(at).map(number)
+                    versions.get(at).copied()
                 };
                 judge(&entry.bytes, floor, known) == Verdict::Good
             })

@@ -14,7 +14,7 @@ use crate::key::{Key, KeyWriter};
 /// | the log of pending writes | `{<namespace>/log}` with what follows |
 /// | the bus | `{<namespace>/bus}` with what follows |
 /// | the stream of recorded accesses | `{<namespace>/accesses}` |
-/// | versions of tags | `{<namespace>/tags}:<tag>`, the namespace's own `{<namespace>/tags}/f`, the clock `{<namespace>/tags}/c` |
+/// | versions of tags | `{<namespace>/tags}:<tag>`; the namespace's own, and the clock: `{<namespace>/tags}/f` |
 ///
 /// The braces are the hash tag of Redis Cluster: all of one entry lives on one node. The namespace is escaped as a part of a key
 /// is, so it holds no `:` and two namespaces never share a name. What log and bus add to their own hash tags is told in `lua/log/log.lua` and
@@ -72,20 +72,12 @@ impl Names {
         }
     }
 
-    /// The version of the namespace.
+    /// The version of the namespace, and the clock of its tags.
     pub(super) fn floor(&self) -> Name<'_> {
         Name {
             prefix: self.tags().as_bytes(),
             key: b"/f",
             suffix: b"",
-        }
-    }
-
-    /// The clock of the tags.
-    pub(super) fn clock(&self) -> Name<'_> {
-        Name {
-            key: b"/c",
-            ..self.floor()
         }
     }
 
@@ -228,7 +220,6 @@ mod tests {
         let tags = Names::new("shop");
         assert_eq!(text(tags.tag(b"org:7")), "{shop/tags}:org:7");
         assert_eq!(text(tags.floor()), "{shop/tags}/f");
-        assert_eq!(text(tags.clock()), "{shop/tags}/c");
         let entry = text(Names::new("shop/tags").value(&Key::from("k")));
         assert!(!entry.starts_with(tags.tags()), "{entry}");
     }

@@ -8,7 +8,6 @@ use redis::Value;
 use smallvec::SmallVec;
 
 use super::clock::ServerTime;
-use super::tags;
 use crate::error::BackendError;
 
 /// What the server answered to a command, part by part, and when.
@@ -19,7 +18,7 @@ pub(super) struct Part {
     /// The answers to what the caller asked.
     pub(super) own: SmallVec<[Value; 3]>,
     /// The version of the namespace, which is asked for once for all callers.
-    pub(super) floor: Option<u64>,
+    pub(super) floor: Value,
     pub(super) now: ServerTime,
 }
 
@@ -37,7 +36,7 @@ enum Row {
         /// How many answers they wait for.
         asked: usize,
     },
-    Answered(Vec<Value>, Option<u64>, ServerTime),
+    Answered(Vec<Value>, ServerTime),
     Failed(BackendError),
 }
 
@@ -88,10 +87,7 @@ impl Callers {
 
     pub(super) fn answer(&self, replies: Replies) {
         let row = match replies {
-            Ok((values, now)) => {
-                let floor = values.last().and_then(tags::number);
-                Row::Answered(values, floor, now)
-            }
+            Ok((values, now)) => Row::Answered(values, now),
             Err(error) => Row::Failed(error),
         };
         let before = std::mem::replace(&mut *self.0.row(), row);
@@ -130,7 +126,8 @@ impl Seat {
                 drop(old);
                 Poll::Pending
             }
-            Row::Answered(values, floor, now) => {
+            Row::Answered(values, now) => {
+                let floor = values.last().cloned().unwrap_or(Value::Nil);
                 let Some(own) = values.get_mut(self.answers.clone()) else {
                     return Poll::Ready(Err(super::unexpected()));
                 };
@@ -139,7 +136,7 @@ impl Seat {
                     .map(|value| std::mem::replace(value, Value::Nil));
                 Poll::Ready(Ok(Part {
                     own: own.collect(),
-                    floor: *floor,
+                    floor,
                     now: *now,
                 }))
             }

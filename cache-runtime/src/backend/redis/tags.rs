@@ -16,8 +16,15 @@ use crate::key::Key;
 /// How many tags one script invalidates: the server answers nobody else meanwhile, and Lua's stack has an end.
 const PART: usize = 500;
 
-/// The numbers are microseconds, below what Lua counts exactly.
-const DIGITS: usize = 16;
+/// The numbers are microseconds, and no greater than what Lua counts exactly.
+const LAST: u64 = (1 << 53) - 1;
+
+/// The version of the namespace, and what the clock of its tags says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Floor {
+    pub(super) floor: u64,
+    pub(super) clock: u64,
+}
 
 /// What is to be made of an entry, by what is known of its tags.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,17 +36,18 @@ pub(super) enum Verdict {
     Unclear,
 }
 
-/// Judges an entry. `version` tells what is known of a tag: nothing, or its version, which may be lost.
+/// Judges an entry. `version` tells what is known of a tag: nothing, or its version, which may be lost. What is from after the clock is from before the
+/// clock was lost, when that was ahead of its time.
 pub(super) fn judge<'e>(
     entry: &'e [u8],
-    floor: Option<u64>,
+    floor: Option<Floor>,
     version: impl Fn(&'e [u8]) -> Option<Option<u64>>,
 ) -> Verdict {
     let Some((since, tags)) = header::depends(entry) else {
         // No entry of this version: its reader sees that too.
         return Verdict::Good;
     };
-    if floor.is_none_or(|floor| since < floor) {
+    if floor.is_none_or(|it| since < it.floor || since > it.clock) {
         return Verdict::Old;
     }
     let mut verdict = Verdict::Good;
@@ -53,14 +61,38 @@ pub(super) fn judge<'e>(
     verdict
 }
 
-/// A version as a read answers it; none where it was lost, or is no number of ours.
-pub(super) fn number(reply: &Value) -> Option<u64> {
+/// A version as a read answers it; none where it was lost, or is no number of ours. A server that does not let it be read has lost nothing.
+pub(super) fn number(link: &Arc<Link>, reply: &Value) -> Result<Option<u64>, BackendError> {
+    Ok(text(link, reply)?.and_then(number_in))
+}
+
+/// As [`number`], of the namespace.
+pub(super) fn floor(link: &Arc<Link>, reply: &Value) -> Result<Option<Floor>, BackendError> {
+    Ok(text(link, reply)?.and_then(floor_in))
+}
+
+fn text<'r>(link: &Arc<Link>, reply: &'r Value) -> Result<Option<&'r str>, BackendError> {
     match reply {
-        Value::BulkString(digits) if digits.len() <= DIGITS => {
-            std::str::from_utf8(digits).ok()?.parse().ok()
+        Value::BulkString(text) => Ok(std::str::from_utf8(text).ok()),
+        Value::ServerError(error) if error.code() != "WRONGTYPE" => {
+            link.accept(reply.clone()).and_then(|_| Err(unexpected()))
         }
-        _ => None,
+        _ => Ok(None),
     }
+}
+
+fn number_in(digits: &str) -> Option<u64> {
+    let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
+    let number = digits.parse().ok().filter(|_| is_number)?;
+    (number <= LAST).then_some(number)
+}
+
+fn floor_in(text: &str) -> Option<Floor> {
+    let (floor, clock) = text.split_once(' ')?;
+    Some(Floor {
+        floor: number_in(floor)?,
+        clock: number_in(clock)?,
+    })
 }
 
 /// A version as a script answers it.
@@ -161,7 +193,10 @@ mod tests {
     #[test]
     fn an_entry_is_as_good_as_the_worst_of_its_tags() {
         let entry = entry(10, &["a", "b"]);
-        let judged = |floor, a, b| judge(&entry, floor, |tag| if tag == b"a" { a } else { b });
+        let judged = |floor: Option<u64>, a, b| {
+            let floor = floor.map(|floor| Floor { floor, clock: 20 });
+            judge(&entry, floor, |tag| if tag == b"a" { a } else { b })
+        };
         assert_eq!(
             judged(Some(10), Some(Some(10)), Some(Some(3))),
             Verdict::Good
@@ -177,14 +212,30 @@ mod tests {
 
     #[test]
     fn versions_are_whole_numbers() {
-        let text = |text: &str| Value::BulkString(text.as_bytes().to_vec());
-        assert_eq!(
-            number(&text("1764318000000000")),
-            Some(1_764_318_000_000_000)
-        );
-        assert_eq!(number(&text("")), None);
-        assert_eq!(number(&text("12345678901234567")), None);
-        assert_eq!(number(&text("-1")), None);
-        assert_eq!(number(&Value::Nil), None);
+        assert_eq!(number_in("1764318000000000"), Some(1_764_318_000_000_000));
+        for odd in [
+            "",
+            "-1",
+            "+1",
+            " 1",
+            "9007199254740992",
+            "99999999999999999999",
+        ] {
+            assert_eq!(number_in(odd), None, "{odd}");
+        }
+        let both = Floor { floor: 3, clock: 7 };
+        assert_eq!(floor_in("3 7"), Some(both));
+        for odd in ["", "3", "3 ", " 7", "3  7", "3 7 9", "3,7"] {
+            assert_eq!(floor_in(odd), None, "{odd}");
+        }
+    }
+
+    #[cfg(feature = "bincode")]
+    #[test]
+    fn what_is_from_after_the_clock_is_from_before_it_was_lost() {
+        let entry = entry(10, &[]);
+        let with_clock = |clock| judge(&entry, Some(Floor { floor: 1, clock }), |_| None);
+        assert_eq!(with_clock(10), Verdict::Good);
+        assert_eq!(with_clock(9), Verdict::Old);
     }
 }

@@ -1,4 +1,4 @@
 -- bump_namespace
 -- ARGV: the hash tag of the tags.
-redis.call('SET', TAGS .. '/f', whole(tick()))
+tick(true)
 return 0

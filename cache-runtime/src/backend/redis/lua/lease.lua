@@ -48,7 +48,11 @@ local function grant_beside(token, hit, versions)
     redis.call('HSET', STATE, 'g', state.g)
   end
   local told, lives = pending(state)
-  if told then return as_new(told, lives, count > 0) end
+  if told then
+    -- Its rows may have been changed after its body has run: which of the two was first is not known.
+    if not is_good(told) then dispute(state) end
+    return as_new(told, lives, count > 0)
+  end
   if hit then return hit end
   if count > 0 then return versions(2, state.g) end
   local holder = lease_of(state, now)

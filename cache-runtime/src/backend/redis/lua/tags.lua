@@ -1,10 +1,11 @@
 -- The tags of the namespace, after state.lua.
 --
---   T/c      the clock: the number of the last invalidation of any tag, or of the namespace, in microseconds or one more than the last
---   T/f      the floor: the number of the last bump of the namespace
+--   T/f      two numbers, "<floor> <clock>": that of the last bump of the namespace, and that of the last invalidation of any tag or of the
+--            namespace, in microseconds or one more than the last
 --   T:<tag>  the number of the tag's last invalidation, or what the clock said when it was first used; it expires after its last entry
 -- where T is "{<namespace>/tags}". What is missing counts as newer than all that is there, so it may be lost, by eviction as well; who loads makes
--- it anew. In Redis Cluster these live in a slot of their own.
+-- it anew. Floor and clock are lost together: what is from after the clock is from before that, when the clock was ahead of its time. In Redis Cluster
+-- these live in a slot of their own.
 --
 -- An entry has the number from before its load in its bytes 57..64, how many tags it has in 7..8, and from 65 on their names, each after its length in
 -- two bytes.
@@ -13,9 +14,16 @@ local TAGS = #KEYS > 0 and string.match(KEYS[1], '^[^:]*') .. '/tags}' or ARGV[1
 local UNUSED = 3600000
 local HEADER = 64
 
+-- From here on Lua's numbers skip some.
+local LAST = 9007199254740991
+
+local function number_in(text)
+  local number = type(text) == 'string' and #text < 17 and string.find(text, '^%d+$') and tonumber(text)
+  return number and number <= LAST and number or nil
+end
+
 local function number_of(name)
-  local text = redis.pcall('GET', name)
-  if type(text) == 'string' and #text < 17 and string.find(text, '^%d+$') then return tonumber(text) end
+  return number_in(redis.pcall('GET', name))
 end
 
 -- Without memory for it the number is told all the same: nothing is stored under it.
@@ -32,20 +40,35 @@ end
 -- They do not change while a script runs that does not change them.
 local clock, floor
 
+local function read_clock()
+  if clock then return end
+  local text = redis.pcall('GET', TAGS .. '/f')
+  local low, high = string.match(type(text) == 'string' and text or '', '^(%d+) (%d+)$')
+  floor, clock = number_in(low), number_in(high)
+  if floor and clock then return end
+  clock = micros()
+  floor = clock
+  redis.pcall('SET', TAGS .. '/f', whole(floor) .. ' ' .. whole(clock))
+end
+
 local function clock_now()
-  clock = clock or number_of(TAGS .. '/c') or remember(TAGS .. '/c', micros())
+  read_clock()
   return clock
 end
 
 local function floor_now()
-  floor = floor or number_of(TAGS .. '/f') or remember(TAGS .. '/f', clock_now())
+  read_clock()
   return floor
 end
 
--- The next number of the clock.
-local function tick()
-  clock = math.max((number_of(TAGS .. '/c') or 0) + 1, micros())
-  redis.call('SET', TAGS .. '/c', whole(clock))
+-- The next number of the clock, also for the floor if that is to rise. A server without memory refuses only a script's first write, and this
+-- one it never refuses.
+local function tick(is_bump)
+  read_clock()
+  clock = math.max(clock + 1, micros())
+  if is_bump then floor = clock end
+  redis.call('UNLINK', TAGS .. '/f')
+  redis.call('SET', TAGS .. '/f', whole(floor) .. ' ' .. whole(clock))
   return clock
 end
 
@@ -80,7 +103,7 @@ end
 local function is_good(value)
   if #value < HEADER or string.sub(value, 1, 4) ~= 'CRT\2' then return true end
   local since = struct.unpack('<I8', value, 57)
-  if since < floor_now() then return false end
+  if since < floor_now() or since > clock_now() then return false end
   local count = struct.unpack('<H', value, 7)
   return count == 0 or all_tags(string.sub(value, HEADER + 1), count, function(name)
     local version = number_of(name)
@@ -93,7 +116,7 @@ local function admit(first, since, rest, ttl)
   if #since ~= 8 then return since end
   local from = struct.unpack('<I8', since)
   if from == 0 then from = clock_now() end
-  local good = from >= floor_now()
+  local good = from >= floor_now() and from <= clock_now()
   all_tags(rest, struct.unpack('<H', first, 7), function(name)
     local version = number_of(name)
     if not version then

@@ -24,7 +24,7 @@ local function reserve(count, last)
 end
 
 local function begin_numbers(count)
-  reserve(count, whole_number(redis.pcall('GET', LOG .. '/seq')) or highest())
+  reserve(count, number_in(redis.pcall('GET', LOG .. '/seq')) or highest())
 end
 
 local function next_number()
@@ -130,6 +130,6 @@ end
 -- The last write of the key that is in the log.
 local function last_pending()
   local text = redis.pcall('GET', STATE)
-  if type(text) == 'string' then return whole_number((only_pending(text) or {}).n) end
-  return whole_number(redis.pcall('HGET', STATE, 'n'))
+  if type(text) == 'string' then return number_in((only_pending(text) or {}).n) end
+  return number_in(redis.pcall('HGET', STATE, 'n'))
 end

@@ -21,7 +21,7 @@ local function entries_in_the_log()
 end
 
 local function is_full(func, most)
-  counts[func] = counts[func] or whole_number(field_of(COUNT, func)) or 0
+  counts[func] = counts[func] or number_in(field_of(COUNT, func)) or 0
   if counts[func] < most then return false end
   -- A count from before entries were lost would refuse writes for ever.
   counts[func] = math.min(counts[func], entries_in_the_log())

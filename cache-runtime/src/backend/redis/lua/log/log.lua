@@ -16,13 +16,7 @@
 local LOG = ARGV[1]
 local COUNT, DEAD, LETTERED, TERMS = LOG .. '/count', LOG .. '/dead', LOG .. '/d', LOG .. '/terms'
 local PARTITIONS = 16
--- From here on Lua's numbers skip some.
-local BEYOND = 9007199254740992
-
-local function whole_number(text)
-  local number = type(text) == 'string' and string.find(text, '^%d+$') and tonumber(text)
-  return number and number < BEYOND and number or nil
-end
+local BEYOND = LAST + 1
 
 -- A field of a hash. What is no hash goes: it is nothing of ours.
 local function field_of(name, field)

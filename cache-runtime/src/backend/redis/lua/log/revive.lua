@@ -37,6 +37,6 @@ if unless_newer == '1' and is_superseded() then
 end
 begin_numbers(1)
 local sequence = append(now_ms(), kind.stream, unpack(ARGV, 6, 12))
-redis.call('HSET', COUNT, kind.func, whole((whole_number(field_of(COUNT, kind.func)) or 0) + 1))
+redis.call('HSET', COUNT, kind.func, whole((number_in(field_of(COUNT, kind.func)) or 0) + 1))
 forget_letter(letter)
 return sequence
