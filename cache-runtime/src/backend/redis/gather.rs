@@ -1,5 +1,6 @@
 //! Reads: one is a `MGET` of the value and of what it depends on, many at once are sent together in one.
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -9,10 +10,12 @@ use std::time::Duration;
 
 use redis::{Arg, Cmd, Pipeline, ServerError, Value};
 
+use super::clock::ServerTime;
 use super::judged::{Judged, Question, Read, judged, look_again};
 use super::link::Link;
-use super::names::Names;
-use super::seats::{Callers, Part, Replies, Seat};
+use super::names::{FLOOR, Names};
+use super::seats::{Answers, Callers, Part, Replies, Seat};
+use super::tags;
 use super::{failure, unexpected};
 use crate::backend::{BackendFuture, Encoded, Stored};
 use crate::entry::header::HEADER;
@@ -61,8 +64,11 @@ struct Together {
     /// The name of the namespace's version, which is asked for last.
     floor: Box<[u8]>,
     callers: Callers,
-    /// How many keys it reads.
+    /// How many values it reads.
     count: usize,
+    /// The tags of all of them, each once: callers who come together often name the same.
+    tags: Vec<Key>,
+    places: HashMap<Key, u32>,
 }
 
 /// The value under the key, if it is good, by the tags that are known and by its own.
@@ -186,10 +192,11 @@ impl Future for GetTogether<'_> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Answer> {
         let (link, question) = (self.link, self.question);
         if let Stage::Seated(seat) = &self.stage {
-            let Part { own, floor, now } = ready!(seat.poll(cx))?;
-            let mut own = own.into_iter();
-            let value = own.next().unwrap_or(Value::Nil);
-            let versions = Read::of(link, own.as_slice(), &floor)?;
+            let Part {
+                value,
+                versions,
+                now,
+            } = ready!(seat.poll(cx))?;
             match judged(link, value, question.tags, &versions, now)? {
                 Judged::Found(found) => return Poll::Ready(Ok(found)),
                 Judged::Unclear(entry) => {
@@ -242,11 +249,13 @@ impl Gather {
         let mut next = self.next();
         let together =
             next.get_or_insert_with(|| Together::expecting(USUAL, question, question.names));
-        question.ask(&mut together.command);
         let is_first = together.count == 0;
-        together.count += question.count();
-        let seat = together.callers.join(waker, question.count());
-        let turn = match together.count {
+        together.command.arg(question.names.value(question.key));
+        together.count += 1;
+        let places = question.tags.iter().map(|tag| together.place_of(tag));
+        let places = places.collect();
+        let seat = together.callers.join(waker, places);
+        let turn = match together.count + together.tags.len() {
             _ if is_first => Turn::First,
             count if count >= limit => next.take().map_or(Turn::Between, Turn::Last),
             _ => Turn::Between,
@@ -285,10 +294,24 @@ impl Together {
     fn expecting(count: usize, question: Question<'_>, names: &Names) -> Self {
         Self {
             command: mget(count * question.count() + 1, count * question.len()),
+            tags: Vec::new(),
+            places: HashMap::new(),
             floor: names.floor().to_bytes(),
             callers: Callers::expecting(count),
             count: 0,
         }
+    }
+
+    /// Where the version of the tag will be.
+    fn place_of(&mut self, tag: &Key) -> u32 {
+        if let Some(place) = self.places.get(tag) {
+            return *place;
+        }
+        // Far fewer than the bound on a command's keys.
+        let place = self.tags.len() as u32;
+        self.tags.push(tag.clone());
+        self.places.insert(tag.clone(), place);
+        place
     }
 }
 
@@ -338,12 +361,35 @@ async fn send(link: Arc<Link>, together: Together) {
         mut command,
         floor,
         callers,
+        tags,
+        count,
         ..
     } = together;
+    for tag in &tags {
+        let prefix = &floor[..floor.len() - FLOOR.len()];
+        command.arg([prefix, b":", tag.as_bytes()].concat());
+    }
     command.arg(&floor[..]);
     if let Some(replies) = while_wanted(read_all(&link, &command), || callers.are_gone()).await {
-        callers.answer(replies);
+        callers.answer(replies.and_then(|replies| answers(&link, replies, count)));
     }
+}
+
+/// The replies to gathered reads: values, versions of tags, and the version of the namespace.
+fn answers(
+    link: &Arc<Link>,
+    (mut values, now): (Vec<Value>, ServerTime),
+    count: usize,
+) -> Result<Answers, BackendError> {
+    let mut versions = values.split_off(count.min(values.len()));
+    let floor = tags::floor(link, &versions.pop().unwrap_or(Value::Nil))?;
+    let versions = versions.iter().map(|version| tags::number(link, version));
+    Ok(Answers {
+        values,
+        tags: versions.collect::<Result<_, _>>()?,
+        floor,
+        now,
+    })
 }
 
 /// Goes on as long as anybody is there for the answer.

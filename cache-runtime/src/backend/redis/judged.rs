@@ -54,8 +54,8 @@ pub(super) enum Judged {
 
 /// Versions that were read.
 pub(super) struct Read {
-    tags: SmallVec<[Option<u64>; 2]>,
-    floor: Option<Floor>,
+    pub(super) tags: SmallVec<[Option<u64>; 2]>,
+    pub(super) floor: Option<Floor>,
 }
 
 impl Read {

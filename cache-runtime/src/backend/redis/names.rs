@@ -4,6 +4,9 @@ use redis::{RedisWrite, ToRedisArgs};
 
 use crate::key::{Key, KeyWriter};
 
+/// What the name of the namespace's version ends with.
+pub(super) const FLOOR: &[u8] = b"/f";
+
 /// Makes the names of a namespace's keys.
 ///
 /// | what | name |
@@ -76,7 +79,7 @@ impl Names {
     pub(super) fn floor(&self) -> Name<'_> {
         Name {
             prefix: self.tags().as_bytes(),
-            key: b"/f",
+            key: FLOOR,
             suffix: b"",
         }
     }

@@ -1,6 +1,5 @@
 //! Those who wait for the answers of one command.
 
-use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -8,19 +7,33 @@ use redis::Value;
 use smallvec::SmallVec;
 
 use super::clock::ServerTime;
+use super::judged::Read;
+use super::tags::Floor;
 use crate::error::BackendError;
 
 /// What the server answered to a command, part by part, and when.
 pub(super) type Replies = Result<(Vec<Value>, ServerTime), BackendError>;
 
-/// One caller's part of it.
-pub(super) struct Part {
-    /// The answers to what the caller asked.
-    pub(super) own: SmallVec<[Value; 3]>,
-    /// The version of the namespace, which is asked for once for all callers.
-    pub(super) floor: Value,
+/// What was read for all callers of a command.
+#[derive(Debug)]
+pub(super) struct Answers {
+    /// In the order of the callers.
+    pub(super) values: Vec<Value>,
+    /// Of all tags that any of them has asked for, each once; and the version of the namespace.
+    pub(super) tags: Vec<Option<u64>>,
+    pub(super) floor: Option<Floor>,
     pub(super) now: ServerTime,
 }
+
+/// One caller's part of it.
+pub(super) struct Part {
+    pub(super) value: Value,
+    pub(super) versions: Read,
+    pub(super) now: ServerTime,
+}
+
+/// Where the tags of one caller are among those of all.
+pub(super) type Places = SmallVec<[u32; 2]>;
 
 /// The seats of a command's callers. One allocation serves them all, where a channel for each would be as many.
 #[derive(Debug)]
@@ -33,10 +46,8 @@ enum Row {
         wakers: Vec<Option<Waker>>,
         /// How many of them are still there.
         present: usize,
-        /// How many answers they wait for.
-        asked: usize,
     },
-    Answered(Vec<Value>, ServerTime),
+    Answered(Answers),
     Failed(BackendError),
 }
 
@@ -55,29 +66,22 @@ impl Callers {
         let row = Row::Waiting {
             wakers: Vec::with_capacity(count),
             present: 0,
-            asked: 0,
         };
         Self(Arc::new(Seats(Mutex::new(row))))
     }
 
-    /// One more, who waits for so many of the answers.
-    pub(super) fn join(&self, waker: &Waker, answers: usize) -> Seat {
-        let (mut number, mut first) = (0, 0);
-        if let Row::Waiting {
-            wakers,
-            present,
-            asked,
-        } = &mut *self.0.row()
-        {
-            (number, first) = (wakers.len(), *asked);
+    /// One more, who waits for the next of the values and for the versions at these places.
+    pub(super) fn join(&self, waker: &Waker, tags: Places) -> Seat {
+        let mut number = 0;
+        if let Row::Waiting { wakers, present } = &mut *self.0.row() {
+            number = wakers.len();
             wakers.push(Some(waker.clone()));
             *present += 1;
-            *asked += answers;
         }
         Seat {
             seats: Arc::clone(&self.0),
             number,
-            answers: first..first + answers,
+            tags,
         }
     }
 
@@ -85,9 +89,9 @@ impl Callers {
         matches!(*self.0.row(), Row::Waiting { present: 0, .. })
     }
 
-    pub(super) fn answer(&self, replies: Replies) {
-        let row = match replies {
-            Ok((values, now)) => Row::Answered(values, now),
+    pub(super) fn answer(&self, answers: Result<Answers, BackendError>) {
+        let row = match answers {
+            Ok(answers) => Row::Answered(answers),
             Err(error) => Row::Failed(error),
         };
         let before = std::mem::replace(&mut *self.0.row(), row);
@@ -110,7 +114,7 @@ impl Drop for Callers {
 pub(super) struct Seat {
     seats: Arc<Seats>,
     number: usize,
-    answers: Range<usize>,
+    tags: Places,
 }
 
 impl Seat {
@@ -126,18 +130,18 @@ impl Seat {
                 drop(old);
                 Poll::Pending
             }
-            Row::Answered(values, now) => {
-                let floor = values.last().cloned().unwrap_or(Value::Nil);
-                let Some(own) = values.get_mut(self.answers.clone()) else {
+            Row::Answered(answers) => {
+                let Some(value) = answers.values.get_mut(self.number) else {
                     return Poll::Ready(Err(super::unexpected()));
                 };
-                let own = own
-                    .iter_mut()
-                    .map(|value| std::mem::replace(value, Value::Nil));
+                let version = |place: &u32| answers.tags.get(*place as usize).copied().flatten();
                 Poll::Ready(Ok(Part {
-                    own: own.collect(),
-                    floor,
-                    now: *now,
+                    value: std::mem::replace(value, Value::Nil),
+                    versions: Read {
+                        tags: self.tags.iter().map(version).collect(),
+                        floor: answers.floor,
+                    },
+                    now: answers.now,
                 }))
             }
             Row::Failed(error) => Poll::Ready(Err(error.clone())),
