@@ -3,9 +3,9 @@
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
-use cache_runtime::bus::MemoryBus;
+use cache_runtime::bus::{MemoryBus, RedisBus};
 use cache_runtime::{Cache, Error};
-use tests::{DEADLINE, FaultyBus, Logs, RedisServer, eventually, within};
+use tests::{DEADLINE, FaultyBus, Logs, Proxy, RedisServer, eventually, within};
 
 use crate::world::*;
 
@@ -79,6 +79,46 @@ async fn a_cache_starts_without_a_bus_and_joins_it_later() {
     fill(&there, &database, 1).await;
     here.invalidate(item::key(1)).await.unwrap();
     gone(&there, 1).await;
+}
+
+/// As a proxy whose server was replaced: its connections stay, and nothing comes over them.
+#[tokio::test]
+async fn a_bus_that_takes_everything_and_answers_nothing_is_left_for_a_new_connection() {
+    let (bus, one, other) = tokio::join!(
+        RedisServer::start(),
+        RedisServer::start(),
+        RedisServer::start()
+    );
+    let proxy = Proxy::before(&bus).await;
+    let through = RedisBus::from_url(&proxy.url()).unwrap();
+    let through = through.connect().await.unwrap();
+    let here = region(&one, through.clone(), "here").await;
+    let there = region(&other, through, "there").await;
+    let database = Database::default();
+    fill(&there, &database, 1).await;
+    let connections = proxy.accepted();
+    proxy.strand();
+    here.invalidate(item::key(1)).await.unwrap();
+    gone(&there, 1).await;
+    assert!(proxy.accepted() >= connections + 2, "both are new");
+    assert_eq!(bus_of(&there).flushes, 1, "that of its beginning");
+    until(&here, |bus| bus.outbox == 0 && bus.backlog == 0).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bus_that_is_away_for_long_is_told_once() {
+    let logs = Logs::capture();
+    let warnings = || logs.count("WARN cache_runtime::events");
+    let (bus, faults) = FaultyBus::new(MemoryBus::new());
+    let cache = memory_region(bus, "here").await;
+    faults.refuses.store(true, SeqCst);
+    cache.invalidate(item::key(1)).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(9)).await;
+    assert_eq!(warnings(), 0, "{}", logs.text());
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    assert_eq!(warnings(), 1, "{}", logs.text());
+    faults.refuses.store(false, SeqCst);
+    cache.flush_events(DEADLINE).await.unwrap();
 }
 
 #[tokio::test]

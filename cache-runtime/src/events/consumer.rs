@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Pauses, Shared};
+use super::{Absence, Pauses, Shared};
 use crate::bus::{Delivered, Position, Read, What};
 use crate::cache::Inner;
 use crate::error::BackendError;
@@ -61,7 +61,7 @@ impl Consumer {
 
     pub(super) async fn run(mut self) {
         let shared = Arc::clone(&self.shared);
-        let mut pauses = Pauses::new();
+        let (mut pauses, mut absence) = (Pauses::new(), Absence::default());
         loop {
             let round = Box::pin(self.round());
             // Dropped half-way, it has acknowledged nothing that it has not carried out.
@@ -71,15 +71,18 @@ impl Consumer {
             let pause = match ended {
                 Ok(()) => {
                     pauses = Pauses::new();
+                    absence.ended();
                     continue;
                 }
                 Err(Trouble::Gone) => break,
                 Err(Trouble::Store(error)) => {
+                    absence.ended();
                     tracing::debug!(%error, "events of other regions wait for the store of this one");
                     STORE_AWAY
                 }
                 Err(Trouble::Bus(error)) => {
                     shared.complain(
+                        &mut absence,
                         &error,
                         "events of other regions cannot be read; it is tried again",
                     );

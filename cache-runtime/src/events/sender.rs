@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::outbox::Batch;
-use super::{Pauses, Shared};
+use super::{Absence, Pauses, Shared};
 use crate::backend::Token;
 use crate::bus::{Event, Published, What};
 use crate::error::BackendError;
@@ -61,7 +61,8 @@ impl Sender {
     /// Sends until it is acknowledged. `false`: the cache is gone, and the bus too.
     async fn send(&mut self, Batch { mut events }: Batch) -> bool {
         let clock = self.shared.clock.clone();
-        let (mut pauses, mut waited_to) = (Pauses::new(), clock.now());
+        let (mut pauses, mut absence) = (Pauses::new(), Absence::default());
+        let mut waited_to = clock.now();
         loop {
             // What waits here waits for the bus too.
             let now = clock.now();
@@ -77,13 +78,14 @@ impl Sender {
                     return true;
                 }
                 Ok(Published::Forgotten) => {
+                    absence.ended();
                     let is_for_origin = events.iter().any(|event| event.is_for_origin);
                     events = vec![self.everything(is_for_origin)];
                 }
                 Err(error) => {
                     self.shared.counts.failed_sends.add(1);
                     let problem = "events for other regions are not published; they are sent again";
-                    self.shared.complain(&error, problem);
+                    self.shared.complain(&mut absence, &error, problem);
                     if self.shared.closing.is_closed() {
                         return false;
                     }

@@ -23,6 +23,12 @@ use crate::error::{BackendError, ConfigError, Error};
 /// So many events of a group's backlog are counted where the server does not do that itself.
 const MOST_COUNTED: &str = "1000";
 
+/// A connection is left after so many questions in a row without an answer: each of them has been waited for long.
+const SILENCES: u32 = 3;
+
+/// An answer that does not come for so long, beyond the time that the bus was told to wait, does not come. Shorter than the patience of those who ask.
+const UNHEARD: Duration = Duration::from_secs(1);
+
 /// Carries events between regions on a stream of a Redis server, version 6.2 or newer.
 ///
 /// The server is another than those of the regions, or one of them; what it loses the cache finds out and makes up for by flushing. To keep such flushes rare give
@@ -107,7 +113,7 @@ impl RedisBus {
             shared: &[self.names.bus().as_bytes()],
             own: args,
         };
-        self.link.run(script, call).await
+        heard(&self.link, Duration::ZERO, self.link.run(script, call)).await
     }
 
     async fn publish(
@@ -164,7 +170,7 @@ impl RedisBus {
             Read::Again => "0",
         };
         command.arg("STREAMS").arg(self.names.bus()).arg(from);
-        let reply = self.reading.send_raw(&command).await?;
+        let reply = heard(&self.reading, wait, self.reading.send_raw(&command)).await?;
         if entries::is_no_group(&reply) {
             return Ok(None);
         }
@@ -173,7 +179,7 @@ impl RedisBus {
             return Ok(Some(Vec::new()));
         };
         // Over the other connection: an answer that has to wait for events is no measure of the time.
-        let now = self.link.time().await?;
+        let now = heard(&self.link, Duration::ZERO, self.link.time()).await?;
         Ok(Some(entries::delivered(found, now)))
     }
 
@@ -196,7 +202,8 @@ impl RedisBus {
                 .arg(&from)
                 .arg("COUNT")
                 .arg(most);
-            let (reply, now) = self.link.read(&command).await?;
+            let read = self.link.read(&command);
+            let (reply, now) = heard(&self.link, Duration::ZERO, read).await?;
             if entries::is_no_group(&reply) {
                 return Ok(claimed);
             }
@@ -226,7 +233,8 @@ impl RedisBus {
         for position in positions {
             command.arg(entries::id_of(*position));
         }
-        self.link.send(&command).await.map(drop)
+        let sent = self.link.send(&command);
+        heard(&self.link, Duration::ZERO, sent).await.map(drop)
     }
 
     async fn trim(&self, retention: Retention) -> Result<Vec<String>, BackendError> {
@@ -260,6 +268,18 @@ impl RedisBus {
         let args = [group.as_str().as_bytes(), process.as_bytes(), alone];
         self.run(&scripts::LEAVE, &args).await.map(drop)
     }
+}
+
+/// Waits for the answer, and has the link left when too many do not come: whoever asks gives them up and asks again, and nobody pings.
+async fn heard<T>(
+    link: &Arc<Link>,
+    wait: Duration,
+    answer: impl Future<Output = Result<T, BackendError>>,
+) -> Result<T, BackendError> {
+    let silence = link.listen(SILENCES, wait.saturating_add(UNHEARD));
+    let answer = answer.await;
+    silence.broken();
+    answer
 }
 
 impl fmt::Debug for RedisBus {
