@@ -79,6 +79,10 @@ impl<B: Bus> Bus for FaultyBus<B> {
         self.bus.name()
     }
 
+    fn namespace(&self) -> Option<&str> {
+        self.bus.namespace()
+    }
+
     fn publish<'a>(
         &'a self,
         sender: Token,

@@ -54,6 +54,7 @@ pub struct RedisBus {
     reading: Arc<Link>,
     link: Arc<Link>,
     names: Arc<Names>,
+    namespace: Arc<str>,
 }
 
 /// Sets up a [`RedisBus`]. Made by [`RedisBus::from_url`].
@@ -62,7 +63,7 @@ pub struct RedisBus {
 pub struct RedisBusBuilder(RedisBuilder);
 
 impl RedisBusBuilder {
-    /// The regions of one application have one namespace: they share the events. Default `cache`.
+    /// The regions of one application have one namespace: they share the events. It is that of their caches, too. Default `cache`.
     pub fn namespace(self, namespace: impl Into<String>) -> Self {
         Self(self.0.namespace(namespace))
     }
@@ -85,6 +86,7 @@ impl RedisBusBuilder {
     ///
     /// [`Error::Config`] if the settings cannot be used, never because the server is away.
     pub async fn connect(self) -> Result<RedisBus, Error> {
+        let namespace = Arc::from(self.0.namespace_name());
         let names = Arc::new(Names::new(self.0.namespace_name()));
         let link = Link::open(self.0.clone().plan()?).await;
         let reading = Link::open(self.0.plan()?).await;
@@ -92,6 +94,7 @@ impl RedisBusBuilder {
             reading,
             link,
             names,
+            namespace,
         })
     }
 }
@@ -294,6 +297,10 @@ impl fmt::Debug for RedisBus {
 impl Bus for RedisBus {
     fn name(&self) -> &'static str {
         "redis"
+    }
+
+    fn namespace(&self) -> Option<&str> {
+        Some(&self.namespace)
     }
 
     fn publish<'a>(
