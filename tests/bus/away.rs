@@ -3,7 +3,9 @@
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
+use cache_runtime::backend::Memory;
 use cache_runtime::bus::{MemoryBus, RedisBus};
+use cache_runtime::testing::{Fault, Faulty};
 use cache_runtime::{Cache, Error};
 use tests::{DEADLINE, FaultyBus, Logs, Proxy, RedisServer, eventually, within};
 
@@ -160,6 +162,29 @@ async fn an_event_is_acknowledged_only_when_the_store_has_done_it() {
     other.restart().await;
     until(&there, |bus| bus.applied == 1 && bus.backlog == 0).await;
     assert!(!has(&looker(&other).await, 1).await);
+}
+
+/// The time that a caller gives an answer is not the time that it needs.
+#[tokio::test]
+async fn a_store_that_answers_late_is_not_taken_for_one_that_is_away() {
+    let bus = MemoryBus::new();
+    let here = memory_region(bus.clone(), "here").await;
+    let (store, faults) = Faulty::new(Memory::new());
+    let there = Cache::builder().backend(store);
+    let there = there.operation_timeout(Duration::from_millis(1));
+    let there = build(there, bus, "there").await;
+    let database = Database::default();
+    fill(&there, &database, 1).await;
+    faults.set(Fault::Slow(Duration::from_millis(100)));
+    here.invalidate(item::key(1)).await.unwrap();
+    until(&there, |bus| bus.applied == 1 && bus.backlog == 0).await;
+    let store = there.stats().backend;
+    assert_eq!(
+        (store.breaker_openings, store.undelivered_invalidations),
+        (0, 0)
+    );
+    faults.heal();
+    assert!(!has(&there, 1).await);
 }
 
 /// Also if the process that kept it is gone.

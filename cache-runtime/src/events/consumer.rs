@@ -9,7 +9,6 @@ use super::{Absence, Pauses, Shared};
 use crate::bus::{Delivered, Position, Read, What};
 use crate::cache::Inner;
 use crate::error::BackendError;
-use crate::guard::Delivery;
 use crate::invalidation::Keys;
 use crate::race;
 
@@ -209,10 +208,8 @@ impl Consumer {
 
     async fn invalidate(&self, keys: &Keys) -> Result<(), Trouble> {
         let inner = self.cache.upgrade().ok_or(Trouble::Gone)?;
-        match inner.invalidate_here(keys).await {
-            Delivery::Done => Ok(()),
-            Delivery::Kept(error) => Err(Trouble::Store(error)),
-        }
+        let done = inner.invalidate_for_others(keys).await;
+        done.map_err(Trouble::Store)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Invalidations between regions: what this process invalidates goes to the others by the bus, and what they invalidate is carried out here.
 //!
 //! On the way out: [`outbox`], then [`sender`]. On the way in: [`consumer`]. What comes in does not go out again: it is carried out by
-//! [`Inner::invalidate_here`], and only [`Inner::invalidate`](crate::cache::Inner::invalidate) and its like tell the others.
+//! [`Inner::invalidate_for_others`], and only [`Inner::invalidate`](crate::cache::Inner::invalidate) and its like tell the others.
 
 mod consumer;
 mod lag;
@@ -243,12 +243,9 @@ impl Inner {
         }
     }
 
-    /// Invalidates in this process's own record and at its backend, and tells nobody: what other regions have invalidated.
+    /// Invalidates in this process's own record and at its backend, and tells nobody.
     pub(crate) async fn invalidate_here(&self, keys: &Keys) -> Delivery {
-        self.epochs.advance(keys.keys());
-        if !keys.tags().is_empty() || keys.is_everything() {
-            self.epochs.advance_all();
-        }
+        self.advance_epochs(keys);
         let mut delivery = self.guarded.invalidate(keys.keys()).await;
         if !keys.tags().is_empty() {
             delivery = delivery.and(self.guarded.invalidate_tags(keys.tags()).await);
@@ -257,6 +254,23 @@ impl Inner {
             delivery = delivery.and(self.guarded.bump_namespace().await);
         }
         delivery
+    }
+
+    /// Carries out what other regions have invalidated, and tells nobody.
+    ///
+    /// # Errors
+    ///
+    /// What the backend says. Nothing is kept here then: the bus still has the events.
+    async fn invalidate_for_others(&self, keys: &Keys) -> Result<(), BackendError> {
+        self.advance_epochs(keys);
+        self.guarded.invalidate_patiently(keys).await
+    }
+
+    fn advance_epochs(&self, keys: &Keys) {
+        self.epochs.advance(keys.keys());
+        if !keys.tags().is_empty() || keys.is_everything() {
+            self.epochs.advance_all();
+        }
     }
 
     /// Removes everything at this process's backend, and tells nobody.
