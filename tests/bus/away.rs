@@ -187,6 +187,18 @@ async fn a_store_that_answers_late_is_not_taken_for_one_that_is_away() {
     assert!(!has(&there, 1).await);
 }
 
+#[tokio::test]
+async fn an_invalidation_that_is_cancelled_comes_back_to_its_own_region() {
+    let (store, faults) = Faulty::new(Memory::new());
+    let cache = Cache::builder().backend(store).operation_timeout(DEADLINE);
+    let cache = build(cache, MemoryBus::new(), "here").await;
+    faults.set(Fault::Hung);
+    let cancelled = tokio::time::timeout(Duration::ZERO, cache.invalidate(item::key(1)));
+    assert!(cancelled.await.is_err());
+    faults.heal();
+    until(&cache, |bus| bus.applied == 1 && bus.backlog == 0).await;
+}
+
 /// Also if the process that kept it is gone.
 #[tokio::test]
 async fn what_a_region_could_not_do_itself_comes_back_to_it() {
