@@ -144,6 +144,29 @@ async fn what_the_bus_refuses_is_told_once() {
 }
 
 #[tokio::test]
+async fn a_bus_that_panics_is_tried_again() {
+    let logs = Logs::capture();
+    let (bus, faults) = FaultyBus::new(MemoryBus::new());
+    let here = memory_region(bus.clone(), "here").await;
+    let there = memory_region(bus, "there").await;
+    let database = Database::default();
+    fill(&there, &database, 1).await;
+    faults.panics.store(true, SeqCst);
+    here.invalidate(item::key(1)).await.unwrap();
+    for problem in ["are not published", "are not carried out"] {
+        eventually(DEADLINE, async || {
+            let text = logs.text();
+            let mut errors = text.lines().filter(|line| line.contains("ERROR"));
+            errors.any(|line| line.contains(problem) && line.contains("as told by the test"))
+        })
+        .await;
+    }
+    faults.panics.store(false, SeqCst);
+    gone(&there, 1).await;
+    until(&here, |bus| bus.outbox == 0).await;
+}
+
+#[tokio::test]
 async fn an_event_is_acknowledged_only_when_the_store_has_done_it() {
     let (bus, one, mut other) = tokio::join!(
         RedisServer::start(),

@@ -26,6 +26,8 @@ pub struct BusFaults {
     pub refuses: AtomicBool,
     /// Publishing takes for ever.
     pub hangs: AtomicBool,
+    /// Publishing panics, and reading.
+    pub panics: AtomicBool,
     /// Events are acknowledged when they are read.
     pub acknowledges_first: AtomicBool,
     /// Nobody takes over what a process left.
@@ -93,6 +95,7 @@ impl<B: Bus> Bus for FaultyBus<B> {
             if self.faults.hangs.load(SeqCst) {
                 std::future::pending::<()>().await;
             }
+            assert!(!self.faults.panics.load(SeqCst), "as told by the test");
             if self.faults.refuses.load(SeqCst) {
                 let kind = BackendErrorKind::Unavailable;
                 return Err(BackendError::new(kind, "refused by the test"));
@@ -128,6 +131,7 @@ impl<B: Bus> Bus for FaultyBus<B> {
         most: usize,
         wait: Duration,
     ) -> BackendFuture<'a, Option<Vec<Delivered>>> {
+        assert!(!self.faults.panics.load(SeqCst), "as told by the test");
         Box::pin(async move {
             let events = self.bus.read(group, process, read, most, wait).await?;
             if self.faults.acknowledges_first.load(SeqCst) {

@@ -10,6 +10,7 @@ use crate::bus::{Delivered, Position, Read, What};
 use crate::cache::Inner;
 use crate::error::BackendError;
 use crate::invalidation::Keys;
+use crate::pattern::write_behind::writer::panicked;
 use crate::race;
 
 /// So many events are read at once.
@@ -24,6 +25,8 @@ pub(super) enum Trouble {
     Bus(BackendError),
     /// The store of the region is away: what was read stays unacknowledged.
     Store(BackendError),
+    /// Something of the bus or of the store panicked.
+    Panic(String),
     /// The cache is gone.
     Gone,
 }
@@ -62,11 +65,13 @@ impl Consumer {
         let shared = Arc::clone(&self.shared);
         let (mut pauses, mut absence) = (Pauses::new(), Absence::default());
         loop {
-            let round = Box::pin(self.round());
+            // Whatever panics in it, the bus or the store, the events are still to be read.
+            let round = Box::pin(race::caught(self.round()));
             // Dropped half-way, it has acknowledged nothing that it has not carried out.
             let Some(ended) = race::within(round, shared.closing.closed()).await else {
                 break;
             };
+            let ended = ended.unwrap_or_else(|panic| Err(Trouble::Panic(panicked(&*panic))));
             let pause = match ended {
                 Ok(()) => {
                     pauses = Pauses::new();
@@ -78,6 +83,15 @@ impl Consumer {
                     absence.ended();
                     tracing::debug!(%error, "events of other regions wait for the store of this one");
                     STORE_AWAY
+                }
+                Err(Trouble::Panic(panic)) => {
+                    let bus = shared.bus.name();
+                    tracing::error!(
+                        bus,
+                        panic,
+                        "events of other regions are not carried out; it is tried again"
+                    );
+                    pauses.next()
                 }
                 Err(Trouble::Bus(error)) => {
                     shared.complain(

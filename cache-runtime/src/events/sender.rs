@@ -8,7 +8,8 @@ use super::outbox::Batch;
 use super::{Absence, Pauses, Shared};
 use crate::backend::Token;
 use crate::bus::{Event, Published, What};
-use crate::error::BackendError;
+use crate::error::{BackendError, BackendErrorKind};
+use crate::pattern::write_behind::writer::panicked;
 use crate::race;
 
 /// The one sender of a process.
@@ -70,7 +71,7 @@ impl Sender {
                 event.waited += now.since(waited_to);
             }
             waited_to = now;
-            match self.publish(&events).await {
+            match self.publish(self.number + 1, &events).await {
                 Ok(Published::Done) => {
                     self.number += 1;
                     self.shared.counts.published.add(events.len() as u64);
@@ -95,10 +96,17 @@ impl Sender {
         }
     }
 
-    async fn publish(&self, events: &[Event]) -> Result<Published, BackendError> {
+    /// Asks the bus. That it panics is an error like another: the events still have to be told.
+    async fn publish(&self, number: u64, events: &[Event]) -> Result<Published, BackendError> {
         let shared = &self.shared;
-        let published = shared.bus.publish(self.token, self.number + 1, events);
-        shared.ask(Duration::ZERO, published).await
+        // The call may panic, and not only what it returns.
+        let published = async { shared.bus.publish(self.token, number, events).await };
+        let published = race::caught(shared.ask(Duration::ZERO, published)).await;
+        published.unwrap_or_else(|panic| {
+            let (bus, panic) = (shared.bus.name(), panicked(&*panic));
+            tracing::error!(bus, panic, "events for other regions are not published");
+            Err(BackendError::new(BackendErrorKind::Rejected, panic))
+        })
     }
 
     /// Finds out whether the bus still has what it acknowledged.
@@ -107,9 +115,7 @@ impl Sender {
         if self.number == 0 {
             return;
         }
-        let shared = Arc::clone(&self.shared);
-        let asked = shared.bus.publish(self.token, self.number, &[]);
-        match shared.ask(Duration::ZERO, asked).await {
+        match self.publish(self.number, &[]).await {
             Ok(Published::Done) => {}
             Ok(Published::Forgotten) => {
                 let events = vec![self.everything(false)];

@@ -15,7 +15,7 @@ use super::link::Link;
 use super::names::{Name, Names};
 use super::scripts::{self, Call, Script};
 use super::url::Target;
-use super::{lease_millis, millis, reply, unexpected};
+use super::{LONGEST_TTL, lease_millis, millis, reply, unexpected};
 use crate::backend::{BackendFuture, Token};
 use crate::bus::{Backlog, Bus, Delivered, Event, Group, Position, Published, Read, Retention};
 use crate::error::{BackendError, ConfigError, Error};
@@ -201,7 +201,7 @@ impl RedisBus {
                 .arg(self.names.bus())
                 .arg(group.as_str())
                 .arg(process.to_string())
-                .arg(idle.as_millis().to_string())
+                .arg(idle.min(LONGEST_TTL).as_millis().to_string())
                 .arg(&from)
                 .arg("COUNT")
                 .arg(most);
