@@ -37,6 +37,16 @@ async fn no_call_waits_for_a_bus_that_hangs() {
     assert_eq!(report.unpublished, 1000);
     faults.hangs.store(false, SeqCst);
     here.flush_events(DEADLINE).await.unwrap();
+    // "Everything" is one, also while it is being sent.
+    faults.hangs.store(true, SeqCst);
+    here.bump_namespace().await.unwrap();
+    let unpublished = here.flush_events(Duration::from_millis(10)).await;
+    assert!(
+        matches!(unpublished, Err(Error::Unpublished(1))),
+        "{unpublished:?}"
+    );
+    faults.hangs.store(false, SeqCst);
+    here.flush_events(DEADLINE).await.unwrap();
     gone(&there, 1).await;
 }
 
