@@ -32,6 +32,8 @@ pub struct BusFaults {
     pub acknowledges_first: AtomicBool,
     /// Nobody takes over what a process left.
     pub claims_nothing: AtomicBool,
+    /// Whoever publishes is told that what it had published is lost.
+    pub forgets_always: AtomicBool,
     /// Nobody notices that events were lost.
     pub forgets_quietly: AtomicBool,
     /// What happens just before a group is made.
@@ -99,6 +101,9 @@ impl<B: Bus> Bus for FaultyBus<B> {
             if self.faults.refuses.load(SeqCst) {
                 let kind = BackendErrorKind::Unavailable;
                 return Err(BackendError::new(kind, "refused by the test"));
+            }
+            if self.faults.forgets_always.load(SeqCst) {
+                return Ok(Published::Forgotten);
             }
             if self.faults.forgets_quietly.load(SeqCst) {
                 // As another sender each time: there is nothing to compare with.

@@ -63,7 +63,7 @@ impl Sender {
     async fn send(&mut self, Batch { mut events }: Batch) -> bool {
         let clock = self.shared.clock.clone();
         let (mut pauses, mut absence) = (Pauses::new(), Absence::default());
-        let mut waited_to = clock.now();
+        let (mut waited_to, mut was_forgotten) = (clock.now(), false);
         loop {
             // What waits here waits for the bus too.
             let now = clock.now();
@@ -82,6 +82,13 @@ impl Sender {
                     absence.ended();
                     let is_for_origin = events.iter().any(|event| event.is_for_origin);
                     events = vec![self.everything(is_for_origin)];
+                    // Once is a bus that has lost something; one that has nothing to compare with and says it again is out of order.
+                    if std::mem::replace(&mut was_forgotten, true) {
+                        if self.shared.closing.is_closed() {
+                            return false;
+                        }
+                        tokio::time::sleep(pauses.next()).await;
+                    }
                 }
                 Err(error) => {
                     self.shared.counts.failed_sends.add(1);
