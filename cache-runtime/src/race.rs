@@ -1,6 +1,8 @@
 //! Polls one future beside another, without the machinery of a macro.
 
+use std::any::Any;
 use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::task::Poll;
 
@@ -43,6 +45,19 @@ pub(crate) async fn within<M: Future + Unpin>(
         }
         end.as_mut().poll(cx).map(|()| None)
     })
+    .await
+}
+
+/// What `work` returns, or what it panicked with.
+pub(crate) async fn caught<W: Future>(work: W) -> Result<W::Output, Box<dyn Any + Send>> {
+    let mut work = pin!(work);
+    poll_fn(
+        |cx| match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx))) {
+            Ok(polled) => polled.map(Ok),
+            // It is not polled again.
+            Err(panic) => Poll::Ready(Err(panic)),
+        },
+    )
     .await
 }
 

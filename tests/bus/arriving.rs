@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
-use cache_runtime::bus::MemoryBus;
+use cache_runtime::bus::{MemoryBus, RedisBus};
 use cache_runtime::{BusOptions, Cache, Error, ManualClock, cached};
 use tests::{DEADLINE, FaultyBus, Gate, RedisServer, eventually};
 
@@ -184,6 +184,37 @@ async fn settings_that_cannot_be_used_are_named() {
         let text = built.unwrap_err().to_string();
         assert!(text.contains(place), "{text}");
     }
+}
+
+/// Two applications would else be one group to the bus, and each event of a region come to one of them only.
+#[tokio::test]
+async fn a_bus_of_another_namespace_than_the_store_is_refused() {
+    let server = RedisServer::start().await;
+    let built = async |of_bus: Option<&str>, of_cache: Option<&str>| {
+        let mut bus = RedisBus::from_url(&server.url()).unwrap();
+        if let Some(namespace) = of_bus {
+            bus = bus.namespace(namespace);
+        }
+        let mut cache = Cache::builder().url(&server.url()).unwrap();
+        if let Some(namespace) = of_cache {
+            cache = cache.namespace(namespace);
+        }
+        let bus = bus.connect().await.unwrap();
+        cache.bus(bus, "here").unwrap().build().await.map(drop)
+    };
+    for (of_bus, of_cache, names) in [
+        (Some("shop"), Some("blog"), ["`shop`", "`blog`"]),
+        (Some("shop"), None, ["`shop`", "`cache`"]),
+        (None, Some("blog"), ["`cache`", "`blog`"]),
+    ] {
+        let error = built(of_bus, of_cache).await.unwrap_err();
+        assert!(matches!(error, Error::Config(_)));
+        let text = error.to_string();
+        assert!(names.iter().all(|name| text.contains(name)), "{text}");
+    }
+    built(Some("shop"), Some("shop")).await.unwrap();
+    built(Some("cache"), None).await.unwrap();
+    built(None, Some("cache")).await.unwrap();
 }
 
 #[cached(key = "item:<id>", ttl = 3600)]

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use cache_runtime::Cache;
 use cache_runtime::backend::Token;
 use cache_runtime::bus::{Bus, Group, Read};
+use cache_runtime::{BusOptions, Cache};
 use tests::{RedisServer, eventually, redis_builder};
 
 use crate::world::*;
@@ -14,6 +14,23 @@ async fn read_and_die(bus: &impl Bus, region: &str) -> usize {
     let group = Group::of_region(region).unwrap();
     let read = bus.read(&group, Token::fresh(), Read::New, 100, Duration::ZERO);
     read.await.unwrap().expect("a group").len()
+}
+
+#[tokio::test]
+async fn a_process_that_never_takes_over_reads_all_the_same() {
+    let server = RedisServer::start().await;
+    let never = BusOptions::new().retention(Duration::MAX, 1000);
+    let never = never.takeover(Duration::MAX);
+    let region = async |name| {
+        let builder = Cache::builder().bus(redis_bus(&server).await, name);
+        let builder = builder.unwrap().bus_options(never.clone());
+        builder.build().await.unwrap()
+    };
+    let (here, there) = (region("here").await, region("there").await);
+    let database = Database::default();
+    fill(&there, &database, 1).await;
+    here.invalidate(item::key(1)).await.unwrap();
+    gone(&there, 1).await;
 }
 
 #[tokio::test]

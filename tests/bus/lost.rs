@@ -1,5 +1,6 @@
 //! Events that are lost to a region: it invalidates its namespace.
 
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use cache_runtime::backend::Token;
@@ -139,6 +140,19 @@ async fn a_sender_finds_out_that_its_events_were_lost() {
     gone(&there, 2).await;
     let (here, there) = (bus_of(&here), bus_of(&there));
     assert_eq!((here.overflows, here.flushes, there.flushes), (1, 1, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bus_that_always_says_that_it_has_lost_something_is_not_asked_without_a_pause() {
+    let (bus, faults) = FaultyBus::new(MemoryBus::new());
+    let cache = memory_region(bus, "here").await;
+    faults.forgets_always.store(true, SeqCst);
+    cache.invalidate(item::key(1)).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    let asked = bus_of(&cache).overflows;
+    assert!((10..40).contains(&asked), "{asked}");
+    faults.forgets_always.store(false, SeqCst);
+    cache.flush_events(DEADLINE).await.unwrap();
 }
 
 #[tokio::test]

@@ -26,10 +26,14 @@ pub struct BusFaults {
     pub refuses: AtomicBool,
     /// Publishing takes for ever.
     pub hangs: AtomicBool,
+    /// Publishing panics, and reading.
+    pub panics: AtomicBool,
     /// Events are acknowledged when they are read.
     pub acknowledges_first: AtomicBool,
     /// Nobody takes over what a process left.
     pub claims_nothing: AtomicBool,
+    /// Whoever publishes is told that what it had published is lost.
+    pub forgets_always: AtomicBool,
     /// Nobody notices that events were lost.
     pub forgets_quietly: AtomicBool,
     /// What happens just before a group is made.
@@ -79,6 +83,10 @@ impl<B: Bus> Bus for FaultyBus<B> {
         self.bus.name()
     }
 
+    fn namespace(&self) -> Option<&str> {
+        self.bus.namespace()
+    }
+
     fn publish<'a>(
         &'a self,
         sender: Token,
@@ -89,9 +97,13 @@ impl<B: Bus> Bus for FaultyBus<B> {
             if self.faults.hangs.load(SeqCst) {
                 std::future::pending::<()>().await;
             }
+            assert!(!self.faults.panics.load(SeqCst), "as told by the test");
             if self.faults.refuses.load(SeqCst) {
                 let kind = BackendErrorKind::Unavailable;
                 return Err(BackendError::new(kind, "refused by the test"));
+            }
+            if self.faults.forgets_always.load(SeqCst) {
+                return Ok(Published::Forgotten);
             }
             if self.faults.forgets_quietly.load(SeqCst) {
                 // As another sender each time: there is nothing to compare with.
@@ -124,6 +136,7 @@ impl<B: Bus> Bus for FaultyBus<B> {
         most: usize,
         wait: Duration,
     ) -> BackendFuture<'a, Option<Vec<Delivered>>> {
+        assert!(!self.faults.panics.load(SeqCst), "as told by the test");
         Box::pin(async move {
             let events = self.bus.read(group, process, read, most, wait).await?;
             if self.faults.acknowledges_first.load(SeqCst) {

@@ -45,6 +45,8 @@ struct State {
     mode: Mode,
     /// How often connections were cut: one from before the last cut ends.
     cuts: u64,
+    /// How often they were stranded: one from before the last time passes nothing on any more.
+    strandings: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,6 +85,7 @@ impl Proxy {
         let state = watch::Sender::new(State {
             mode: Mode::Pass,
             cuts: 0,
+            strandings: 0,
         });
         let accepted = Arc::new(AtomicUsize::new(0));
         let acceptor = tokio::spawn(accept(
@@ -130,6 +133,11 @@ impl Proxy {
         self.set(Mode::HangReplies, 0);
     }
 
+    /// Passes nothing on any more over the connections that there are, and keeps them open; new ones are served. As when a server behind its proxy was replaced.
+    pub fn strand(&self) {
+        self.state.send_modify(|state| state.strandings += 1);
+    }
+
     /// Ends the connections there are; new ones are served.
     pub fn cut(&self) {
         self.set(Mode::Pass, 1);
@@ -142,10 +150,8 @@ impl Proxy {
 
     fn set(&self, mode: Mode, cuts: u64) {
         self.state.send_modify(|state| {
-            *state = State {
-                mode,
-                cuts: state.cuts + cuts,
-            }
+            state.mode = mode;
+            state.cuts += cuts;
         });
     }
 }
@@ -196,16 +202,20 @@ async fn copy(
     mut to: impl AsyncWrite + Unpin,
     mut state: watch::Receiver<State>,
 ) {
+    let born = state.borrow().strandings;
     let mut buffer = vec![0; 64 * 1024];
     loop {
         let read = match from.read(&mut buffer).await {
             Ok(0) | Err(_) => return,
             Ok(read) => read,
         };
-        let held = |state: &State| match state.mode {
-            Mode::Hang => true,
-            Mode::HangReplies => direction == Direction::Reply,
-            Mode::Pass | Mode::Delay(_) | Mode::Refuse => false,
+        let held = |state: &State| {
+            let is_held = match state.mode {
+                Mode::Hang => true,
+                Mode::HangReplies => direction == Direction::Reply,
+                Mode::Pass | Mode::Delay(_) | Mode::Refuse => false,
+            };
+            is_held || state.strandings != born
         };
         let Ok(mode) = state
             .wait_for(|state| !held(state))

@@ -97,6 +97,12 @@ pub trait Bus: Send + Sync + fmt::Debug + 'static {
     /// A short name for statistics and logs, without secrets.
     fn name(&self) -> &'static str;
 
+    /// The namespace of its events, if it has one. Processes that share it and a region's name are given each other's events, so it has to be that of their
+    /// store: [`build`](crate::CacheBuilder::build) refuses another where it knows.
+    fn namespace(&self) -> Option<&str> {
+        None
+    }
+
     /// Appends the events, all of them or none. `number` counts the sender's batches, from 1; the first is not compared with anything.
     ///
     /// Called again with the same number it appends nothing: the first call was carried out, but not heard of. Without events it is the question

@@ -125,7 +125,8 @@ impl CacheBuilder {
     }
 
     /// Sets the backend: a [`Memory`] with other bounds, a [`Redis`](crate::backend::redis::Redis) that is set up already, or one of your own.
-    /// The namespace is the backend's own affair then.
+    /// The namespace is the backend's own affair then; on a [bus](Self::bus) see to it that the bus has the same. Processes of another namespace would else be given this one's
+    /// events, as those of one region, and this one would not hear of them.
     pub fn backend(mut self, backend: impl Backend) -> Self {
         self.store = Store::Own(Arc::new(backend));
         self
@@ -204,7 +205,7 @@ impl CacheBuilder {
     }
 
     /// Tells other regions of every invalidation by the bus, and carries out theirs. `region` names this one: processes that share a store give the
-    /// same name, others another. The regions of one application use the same namespace on the bus.
+    /// same name, others another. The regions of one application use the same namespace, for their stores and on the bus.
     ///
     /// What is invalidated here is removed there within milliseconds, and later while a region or the bus is away: see [`Stats::bus`](crate::Stats::bus) for the lag. The call
     /// that invalidates does not wait for it. Invalidations that are not on the bus yet when the process dies are lost, and what they would have removed in other regions stays until
@@ -255,7 +256,7 @@ impl CacheBuilder {
     ///
     /// # Errors
     ///
-    /// [`Error::Config`] if a setting cannot be used, if a read-through loader of the program needs a `#[context]` that was not [provided](Self::provide), or if two
+    /// [`Error::Config`] if a setting cannot be used, if the bus has another namespace than the cache on Redis, if a read-through loader of the program needs a `#[context]` that was not [provided](Self::provide), or if two
     /// of them claim one template with values or TTLs that differ.
     pub async fn build(mut self) -> Result<Cache, Error> {
         self.check()?;
@@ -347,7 +348,32 @@ impl CacheBuilder {
         if let Some(codec) = self.settings.codec {
             codec::is_built(codec)?;
         }
+        self.check_namespaces()?;
         Ok(self.bus_options.check()?)
+    }
+
+    /// Of those who share the bus's namespace and a region each event goes to one: it has to be one with the same store.
+    #[cfg(feature = "redis")]
+    fn check_namespaces(&self) -> Result<(), ConfigError> {
+        let (Some(plan), Store::Redis(redis)) = (&self.bus, &self.store) else {
+            return Ok(());
+        };
+        let own = self.namespace.as_deref().unwrap_or(redis.namespace_name());
+        match plan.bus.namespace() {
+            Some(of_bus) if of_bus != own => Err(ConfigError::new(
+                "namespace of the bus",
+                format!(
+                    "is `{of_bus}` and that of the cache is `{own}`: caches of different namespaces would take each other's events; give `{own}` to the builder of the bus, or `{of_bus}` to that of the cache, with `namespace`"
+                ),
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    #[cfg(not(feature = "redis"))]
+    #[allow(clippy::unused_self, clippy::unnecessary_wraps)]
+    fn check_namespaces(&self) -> Result<(), ConfigError> {
+        Ok(())
     }
 }
 

@@ -270,10 +270,13 @@ impl Inner {
     pub(crate) async fn invalidate(&self, keys: &Keys) -> Delivery {
         // Before anything that can be dropped half-way.
         self.tell_regions(keys, Told::Others);
+        let mut unsettled = Unsettled {
+            cache: self,
+            keys,
+            is_done: false,
+        };
         let delivery = self.invalidate_here(keys).await;
-        if let Delivery::Kept(_) = delivery {
-            self.tell_regions(keys, Told::All);
-        }
+        unsettled.is_done = matches!(delivery, Delivery::Done);
         delivery
     }
 
@@ -288,6 +291,21 @@ impl Inner {
         };
         if work.as_mut().poll(&mut cx).is_pending() {
             runtime.spawn(work);
+        }
+    }
+}
+
+/// An invalidation that may not come to its end, be it that its caller is dropped: this process may not live to finish it, and then its own group has to.
+struct Unsettled<'a> {
+    cache: &'a Inner,
+    keys: &'a Keys,
+    is_done: bool,
+}
+
+impl Drop for Unsettled<'_> {
+    fn drop(&mut self) {
+        if !self.is_done {
+            self.cache.tell_regions(self.keys, Told::All);
         }
     }
 }

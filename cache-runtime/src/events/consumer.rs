@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Pauses, Shared};
+use super::{Absence, Pauses, Shared};
 use crate::bus::{Delivered, Position, Read, What};
 use crate::cache::Inner;
 use crate::error::BackendError;
-use crate::guard::Delivery;
 use crate::invalidation::Keys;
+use crate::pattern::write_behind::writer::panicked;
 use crate::race;
 
 /// So many events are read at once.
@@ -25,6 +25,8 @@ pub(super) enum Trouble {
     Bus(BackendError),
     /// The store of the region is away: what was read stays unacknowledged.
     Store(BackendError),
+    /// Something of the bus or of the store panicked.
+    Panic(String),
     /// The cache is gone.
     Gone,
 }
@@ -61,25 +63,39 @@ impl Consumer {
 
     pub(super) async fn run(mut self) {
         let shared = Arc::clone(&self.shared);
-        let mut pauses = Pauses::new();
+        let (mut pauses, mut absence) = (Pauses::new(), Absence::default());
         loop {
-            let round = Box::pin(self.round());
+            // Whatever panics in it, the bus or the store, the events are still to be read.
+            let round = Box::pin(race::caught(self.round()));
             // Dropped half-way, it has acknowledged nothing that it has not carried out.
             let Some(ended) = race::within(round, shared.closing.closed()).await else {
                 break;
             };
+            let ended = ended.unwrap_or_else(|panic| Err(Trouble::Panic(panicked(&*panic))));
             let pause = match ended {
                 Ok(()) => {
                     pauses = Pauses::new();
+                    absence.ended();
                     continue;
                 }
                 Err(Trouble::Gone) => break,
                 Err(Trouble::Store(error)) => {
+                    absence.ended();
                     tracing::debug!(%error, "events of other regions wait for the store of this one");
                     STORE_AWAY
                 }
+                Err(Trouble::Panic(panic)) => {
+                    let bus = shared.bus.name();
+                    tracing::error!(
+                        bus,
+                        panic,
+                        "events of other regions are not carried out; it is tried again"
+                    );
+                    pauses.next()
+                }
                 Err(Trouble::Bus(error)) => {
                     shared.complain(
+                        &mut absence,
                         &error,
                         "events of other regions cannot be read; it is tried again",
                     );
@@ -206,10 +222,8 @@ impl Consumer {
 
     async fn invalidate(&self, keys: &Keys) -> Result<(), Trouble> {
         let inner = self.cache.upgrade().ok_or(Trouble::Gone)?;
-        match inner.invalidate_here(keys).await {
-            Delivery::Done => Ok(()),
-            Delivery::Kept(error) => Err(Trouble::Store(error)),
-        }
+        let done = inner.invalidate_for_others(keys).await;
+        done.map_err(Trouble::Store)
     }
 }
 

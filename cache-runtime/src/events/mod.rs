@@ -1,7 +1,7 @@
 //! Invalidations between regions: what this process invalidates goes to the others by the bus, and what they invalidate is carried out here.
 //!
 //! On the way out: [`outbox`], then [`sender`]. On the way in: [`consumer`]. What comes in does not go out again: it is carried out by
-//! [`Inner::invalidate_here`], and only [`Inner::invalidate`](crate::cache::Inner::invalidate) and its like tell the others.
+//! [`Inner::invalidate_for_others`], and only [`Inner::invalidate`](crate::cache::Inner::invalidate) and its like tell the others.
 
 mod consumer;
 mod lag;
@@ -15,6 +15,8 @@ use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+
+use tokio::time::Instant;
 
 use self::consumer::Consumer;
 use self::options::BusOptions;
@@ -35,6 +37,9 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How long the building of a cache waits for its first look at the bus.
 const FIRST_LOOK: Duration = Duration::from_secs(1);
+
+/// A bus that is away for longer than this somebody should hear of.
+const LONG_AWAY: Duration = Duration::from_secs(10);
 
 /// The pauses while the bus is away.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
@@ -150,15 +155,37 @@ impl Shared {
         answer.unwrap_or_else(|_| Err(BackendError::late()))
     }
 
-    fn complain(&self, error: &BackendError, problem: &'static str) {
+    fn complain(&self, absence: &mut Absence, error: &BackendError, problem: &'static str) {
         let bus = self.bus.name();
         // A connection that is lost tells of itself; what the bus refuses somebody has to see to, and is told so once.
         let is_refusal = error.kind() == BackendErrorKind::Rejected;
-        if is_refusal && !self.has_warned.swap(true, Ordering::Relaxed) {
+        let is_long = !is_refusal && absence.is_long_now();
+        if is_long || (is_refusal && !self.has_warned.swap(true, Ordering::Relaxed)) {
             tracing::warn!(bus, %error, "{problem}");
         } else {
             tracing::debug!(bus, %error, "{problem}");
         }
+    }
+}
+
+/// Since when the bus has been away, as one of the tasks sees it.
+#[derive(Debug, Default)]
+struct Absence {
+    since: Option<Instant>,
+    is_told: bool,
+}
+
+impl Absence {
+    /// It goes on. `true` once, when it is long.
+    fn is_long_now(&mut self) -> bool {
+        let since = *self.since.get_or_insert_with(Instant::now);
+        let is_long = !self.is_told && since.elapsed() >= LONG_AWAY;
+        self.is_told |= is_long;
+        is_long
+    }
+
+    fn ended(&mut self) {
+        *self = Self::default();
     }
 }
 
@@ -216,12 +243,9 @@ impl Inner {
         }
     }
 
-    /// Invalidates in this process's own record and at its backend, and tells nobody: what other regions have invalidated.
+    /// Invalidates in this process's own record and at its backend, and tells nobody.
     pub(crate) async fn invalidate_here(&self, keys: &Keys) -> Delivery {
-        self.epochs.advance(keys.keys());
-        if !keys.tags().is_empty() || keys.is_everything() {
-            self.epochs.advance_all();
-        }
+        self.advance_epochs(keys);
         let mut delivery = self.guarded.invalidate(keys.keys()).await;
         if !keys.tags().is_empty() {
             delivery = delivery.and(self.guarded.invalidate_tags(keys.tags()).await);
@@ -230,6 +254,23 @@ impl Inner {
             delivery = delivery.and(self.guarded.bump_namespace().await);
         }
         delivery
+    }
+
+    /// Carries out what other regions have invalidated, and tells nobody.
+    ///
+    /// # Errors
+    ///
+    /// What the backend says. Nothing is kept here then: the bus still has the events.
+    async fn invalidate_for_others(&self, keys: &Keys) -> Result<(), BackendError> {
+        self.advance_epochs(keys);
+        self.guarded.invalidate_patiently(keys).await
+    }
+
+    fn advance_epochs(&self, keys: &Keys) {
+        self.epochs.advance(keys.keys());
+        if !keys.tags().is_empty() || keys.is_everything() {
+            self.epochs.advance_all();
+        }
     }
 
     /// Removes everything at this process's backend, and tells nobody.

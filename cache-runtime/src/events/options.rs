@@ -111,7 +111,7 @@ impl BusOptions {
         Retention {
             age: self.age,
             events: self.events,
-            silence: self.takeover * SILENCE,
+            silence: self.takeover.saturating_mul(SILENCE),
             every: self.trim_every,
         }
     }

@@ -48,7 +48,7 @@ struct Row {
     /// The numbers of those in the row.
     numbers: HashMap<Name, u64>,
     everything: Option<(u64, Waiting)>,
-    /// How many of the events taken have not been published.
+    /// How many of the keys and tags taken have not been published; "everything" is one.
     taken: u64,
     overflows: u64,
 }
@@ -113,6 +113,7 @@ impl Outbox {
         let mut row = self.row();
         let mut events = Vec::new();
         if let Some((_, waiting)) = row.everything.take() {
+            row.taken += 1;
             events.push(event(origin, waiting, now, What::Everything));
         }
         while events.len() < MOST_EVENTS
@@ -289,6 +290,9 @@ mod tests {
         assert_eq!(batch.events.len(), 1);
         assert_eq!(batch.events[0].what, What::Everything);
         assert!(batch.events[0].is_for_origin);
+        assert_eq!(outbox.len(), 1, "it is on its way");
+        outbox.published();
+        assert_eq!(outbox.len(), 0);
     }
 
     #[test]

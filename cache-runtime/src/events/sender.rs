@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::outbox::Batch;
-use super::{Pauses, Shared};
+use super::{Absence, Pauses, Shared};
 use crate::backend::Token;
 use crate::bus::{Event, Published, What};
-use crate::error::BackendError;
+use crate::error::{BackendError, BackendErrorKind};
+use crate::pattern::write_behind::writer::panicked;
 use crate::race;
 
 /// The one sender of a process.
@@ -61,7 +62,8 @@ impl Sender {
     /// Sends until it is acknowledged. `false`: the cache is gone, and the bus too.
     async fn send(&mut self, Batch { mut events }: Batch) -> bool {
         let clock = self.shared.clock.clone();
-        let (mut pauses, mut waited_to) = (Pauses::new(), clock.now());
+        let (mut pauses, mut absence) = (Pauses::new(), Absence::default());
+        let (mut waited_to, mut was_forgotten) = (clock.now(), false);
         loop {
             // What waits here waits for the bus too.
             let now = clock.now();
@@ -69,7 +71,7 @@ impl Sender {
                 event.waited += now.since(waited_to);
             }
             waited_to = now;
-            match self.publish(&events).await {
+            match self.publish(self.number + 1, &events).await {
                 Ok(Published::Done) => {
                     self.number += 1;
                     self.shared.counts.published.add(events.len() as u64);
@@ -77,13 +79,21 @@ impl Sender {
                     return true;
                 }
                 Ok(Published::Forgotten) => {
+                    absence.ended();
                     let is_for_origin = events.iter().any(|event| event.is_for_origin);
                     events = vec![self.everything(is_for_origin)];
+                    // Once is a bus that has lost something; one that has nothing to compare with and says it again is out of order.
+                    if std::mem::replace(&mut was_forgotten, true) {
+                        if self.shared.closing.is_closed() {
+                            return false;
+                        }
+                        tokio::time::sleep(pauses.next()).await;
+                    }
                 }
                 Err(error) => {
                     self.shared.counts.failed_sends.add(1);
                     let problem = "events for other regions are not published; they are sent again";
-                    self.shared.complain(&error, problem);
+                    self.shared.complain(&mut absence, &error, problem);
                     if self.shared.closing.is_closed() {
                         return false;
                     }
@@ -93,10 +103,17 @@ impl Sender {
         }
     }
 
-    async fn publish(&self, events: &[Event]) -> Result<Published, BackendError> {
+    /// Asks the bus. That it panics is an error like another: the events still have to be told.
+    async fn publish(&self, number: u64, events: &[Event]) -> Result<Published, BackendError> {
         let shared = &self.shared;
-        let published = shared.bus.publish(self.token, self.number + 1, events);
-        shared.ask(Duration::ZERO, published).await
+        // The call may panic, and not only what it returns.
+        let published = async { shared.bus.publish(self.token, number, events).await };
+        let published = race::caught(shared.ask(Duration::ZERO, published)).await;
+        published.unwrap_or_else(|panic| {
+            let (bus, panic) = (shared.bus.name(), panicked(&*panic));
+            tracing::error!(bus, panic, "events for other regions are not published");
+            Err(BackendError::new(BackendErrorKind::Rejected, panic))
+        })
     }
 
     /// Finds out whether the bus still has what it acknowledged.
@@ -105,9 +122,7 @@ impl Sender {
         if self.number == 0 {
             return;
         }
-        let shared = Arc::clone(&self.shared);
-        let asked = shared.bus.publish(self.token, self.number, &[]);
-        match shared.ask(Duration::ZERO, asked).await {
+        match self.publish(self.number, &[]).await {
             Ok(Published::Done) => {}
             Ok(Published::Forgotten) => {
                 let events = vec![self.everything(false)];

@@ -20,6 +20,7 @@ use self::breaker::Breaker;
 use crate::backend::log::WriteLog;
 use crate::backend::{Ask, Backend, BackendFuture, Lease, Stored, TagVersion, Token, WriteEnd};
 use crate::error::{BackendError, BackendErrorKind};
+use crate::invalidation::Keys;
 use crate::key::Key;
 
 /// How patient the cache is with its backend.
@@ -303,6 +304,35 @@ impl Guarded {
             }
         }
         delivery
+    }
+
+    /// Invalidates for somebody who tries again what fails, and whose news has not been promised to anybody here: nothing is kept, and the breaker has
+    /// but its share of what the backend answers. Nobody's call waits for it, so each part has the time of a delivery. The first that fails is the last.
+    ///
+    /// # Errors
+    ///
+    /// Also while the breaker is open, without a try. Some of it may have been carried out.
+    pub(crate) async fn invalidate_patiently(
+        self: &Arc<Self>,
+        keys: &Keys,
+    ) -> Result<(), BackendError> {
+        let parts = keys.keys().chunks(DELIVERY_BATCH).map(What::Keys);
+        let tags = keys.tags().chunks(DELIVERY_BATCH).map(What::Tags);
+        let everything = keys.is_everything().then_some(What::Everything);
+        for part in parts.chain(tags).chain(everything) {
+            if self.is_open() {
+                return Err(away());
+            }
+            let done = tokio::time::timeout(DELIVERY, self.carry_out(part)).await;
+            match done.unwrap_or_else(|_| Err(BackendError::late())) {
+                Ok(()) => self.breaker.succeeded(),
+                Err(error) => {
+                    self.note(&error);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(())
     }
 
     fn carry_out<'a>(&'a self, what: What<'a>) -> BackendFuture<'a, ()> {

@@ -104,7 +104,7 @@ impl RedisBuilder {
     }
 
     /// The namespace that was set.
-    pub(super) fn namespace_name(&self) -> &str {
+    pub(crate) fn namespace_name(&self) -> &str {
         &self.namespace
     }
 

@@ -51,8 +51,8 @@ pub(super) struct Link {
     runtime: Handle,
     state: RwLock<State>,
     epochs: AtomicU64,
-    /// Pings in a row that were given up without an answer.
-    silent_pings: AtomicU32,
+    /// Questions in a row that were given up without an answer.
+    silences: AtomicU32,
     hurry: Notify,
     pub(super) callers: Callers,
     pub(super) gather: Gather,
@@ -65,30 +65,38 @@ struct State {
     needs_attention: bool,
 }
 
-/// A ping that has not been answered.
+/// A question that has not been answered.
 ///
 /// A peer that takes what is sent and answers nothing keeps its connection alive for ever: a proxy whose server is gone, a server that was
-/// replaced behind its balancer. After some such pings the connection is made anew.
-pub(super) struct Silence(Option<(Arc<Link>, u64)>);
-
-const SILENT_PINGS: u32 = 10;
+/// replaced behind its balancer. After some such questions the connection is made anew.
+pub(super) struct Silence {
+    /// The connection on which it was asked; none where there was none.
+    asked: Option<(Arc<Link>, u64)>,
+    /// Given up before this, it says nothing; none is never.
+    due: Option<Instant>,
+    most: u32,
+}
 
 impl Silence {
     /// An answer came, be it an error.
     pub(super) fn broken(mut self) {
-        if let Some((link, _)) = self.0.take() {
-            link.silent_pings.store(0, Ordering::Relaxed);
+        if let Some((link, _)) = self.asked.take() {
+            link.silences.store(0, Ordering::Relaxed);
         }
     }
 }
 
 impl Drop for Silence {
     fn drop(&mut self) {
-        let Some((link, epoch)) = self.0.take() else {
+        let Some((link, epoch)) = self.asked.take() else {
             return;
         };
-        if link.silent_pings.fetch_add(1, Ordering::Relaxed) + 1 >= SILENT_PINGS {
-            link.silent_pings.store(0, Ordering::Relaxed);
+        // One of a connection before this one says nothing of this one.
+        if self.due.is_none_or(|due| Instant::now() < due) || !link.is_current(epoch) {
+            return;
+        }
+        if link.silences.fetch_add(1, Ordering::Relaxed) + 1 >= self.most {
+            link.silences.store(0, Ordering::Relaxed);
             link.lost(epoch);
         }
     }
@@ -119,7 +127,7 @@ impl Link {
             runtime: Handle::current(),
             state: RwLock::new(state),
             epochs: AtomicU64::new(0),
-            silent_pings: AtomicU32::new(0),
+            silences: AtomicU32::new(0),
             hurry: Notify::new(),
             callers: Callers::default(),
             gather: Gather::default(),
@@ -331,9 +339,14 @@ impl Link {
         state.live.as_ref().is_some_and(|live| live.epoch == epoch)
     }
 
-    /// Notices when a ping gets no answer, whether the caller waits for it or drops it.
-    pub(super) fn listen(self: &Arc<Self>) -> Silence {
-        Silence(self.live().ok().map(|live| (Arc::clone(self), live.epoch)))
+    /// Notices when a question gets no answer within `patience`, whether the caller waits for it or drops it. The connection is left after `most` of them in a row.
+    pub(super) fn listen(self: &Arc<Self>, most: u32, patience: Duration) -> Silence {
+        let live = self.live().ok();
+        Silence {
+            asked: live.map(|live| (Arc::clone(self), live.epoch)),
+            due: Instant::now().checked_add(patience),
+            most,
+        }
     }
 
     /// Has the background task try now rather than after its pause.
@@ -392,6 +405,7 @@ impl Link {
             since: Instant::now(),
             clock: fresh.clock,
         };
+        self.silences.store(0, Ordering::Relaxed);
         {
             let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
             state.live = Some(live);

@@ -57,6 +57,9 @@ const LONGEST_LEASE: Duration = Duration::from_secs(23 * 60 * 60);
 /// No value is kept longer. Far below the expiry that Redis refuses.
 const LONGEST_TTL: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
+/// The connection is left after so many pings in a row without an answer: each is given little time.
+const SILENT_PINGS: u32 = 10;
+
 /// Keeps entries in a Redis server, version 6 or newer, that any number of processes share.
 ///
 /// A hit is one `MGET` of the value, the versions of its tags as far as they are known, and the version of the namespace; reads that come while others are
@@ -366,7 +369,7 @@ impl Backend for Redis {
         Box::pin(async move {
             let mut ping = Cmd::with_capacity(1, 4);
             ping.arg("PING");
-            let silence = self.link.listen();
+            let silence = self.link.listen(SILENT_PINGS, Duration::ZERO);
             let answer = self.link.send(&ping).await.map(drop);
             silence.broken();
             if answer.is_err() {

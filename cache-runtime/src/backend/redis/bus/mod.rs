@@ -15,13 +15,19 @@ use super::link::Link;
 use super::names::{Name, Names};
 use super::scripts::{self, Call, Script};
 use super::url::Target;
-use super::{lease_millis, millis, reply, unexpected};
+use super::{LONGEST_TTL, lease_millis, millis, reply, unexpected};
 use crate::backend::{BackendFuture, Token};
 use crate::bus::{Backlog, Bus, Delivered, Event, Group, Position, Published, Read, Retention};
 use crate::error::{BackendError, ConfigError, Error};
 
 /// So many events of a group's backlog are counted where the server does not do that itself.
 const MOST_COUNTED: &str = "1000";
+
+/// A connection is left after so many questions in a row without an answer: each of them has been waited for long.
+const SILENCES: u32 = 3;
+
+/// An answer that does not come for so long, beyond the time that the bus was told to wait, does not come. Shorter than the patience of those who ask.
+const UNHEARD: Duration = Duration::from_secs(1);
 
 /// Carries events between regions on a stream of a Redis server, version 6.2 or newer.
 ///
@@ -48,6 +54,7 @@ pub struct RedisBus {
     reading: Arc<Link>,
     link: Arc<Link>,
     names: Arc<Names>,
+    namespace: Arc<str>,
 }
 
 /// Sets up a [`RedisBus`]. Made by [`RedisBus::from_url`].
@@ -56,7 +63,7 @@ pub struct RedisBus {
 pub struct RedisBusBuilder(RedisBuilder);
 
 impl RedisBusBuilder {
-    /// The regions of one application have one namespace: they share the events. Default `cache`.
+    /// The regions of one application have one namespace: they share the events. It is that of their caches, too. Default `cache`.
     pub fn namespace(self, namespace: impl Into<String>) -> Self {
         Self(self.0.namespace(namespace))
     }
@@ -79,6 +86,7 @@ impl RedisBusBuilder {
     ///
     /// [`Error::Config`] if the settings cannot be used, never because the server is away.
     pub async fn connect(self) -> Result<RedisBus, Error> {
+        let namespace = Arc::from(self.0.namespace_name());
         let names = Arc::new(Names::new(self.0.namespace_name()));
         let link = Link::open(self.0.clone().plan()?).await;
         let reading = Link::open(self.0.plan()?).await;
@@ -86,6 +94,7 @@ impl RedisBusBuilder {
             reading,
             link,
             names,
+            namespace,
         })
     }
 }
@@ -107,7 +116,7 @@ impl RedisBus {
             shared: &[self.names.bus().as_bytes()],
             own: args,
         };
-        self.link.run(script, call).await
+        heard(&self.link, Duration::ZERO, self.link.run(script, call)).await
     }
 
     async fn publish(
@@ -164,7 +173,7 @@ impl RedisBus {
             Read::Again => "0",
         };
         command.arg("STREAMS").arg(self.names.bus()).arg(from);
-        let reply = self.reading.send_raw(&command).await?;
+        let reply = heard(&self.reading, wait, self.reading.send_raw(&command)).await?;
         if entries::is_no_group(&reply) {
             return Ok(None);
         }
@@ -173,7 +182,7 @@ impl RedisBus {
             return Ok(Some(Vec::new()));
         };
         // Over the other connection: an answer that has to wait for events is no measure of the time.
-        let now = self.link.time().await?;
+        let now = heard(&self.link, Duration::ZERO, self.link.time()).await?;
         Ok(Some(entries::delivered(found, now)))
     }
 
@@ -192,11 +201,12 @@ impl RedisBus {
                 .arg(self.names.bus())
                 .arg(group.as_str())
                 .arg(process.to_string())
-                .arg(idle.as_millis().to_string())
+                .arg(idle.min(LONGEST_TTL).as_millis().to_string())
                 .arg(&from)
                 .arg("COUNT")
                 .arg(most);
-            let (reply, now) = self.link.read(&command).await?;
+            let read = self.link.read(&command);
+            let (reply, now) = heard(&self.link, Duration::ZERO, read).await?;
             if entries::is_no_group(&reply) {
                 return Ok(claimed);
             }
@@ -226,7 +236,8 @@ impl RedisBus {
         for position in positions {
             command.arg(entries::id_of(*position));
         }
-        self.link.send(&command).await.map(drop)
+        let sent = self.link.send(&command);
+        heard(&self.link, Duration::ZERO, sent).await.map(drop)
     }
 
     async fn trim(&self, retention: Retention) -> Result<Vec<String>, BackendError> {
@@ -262,6 +273,18 @@ impl RedisBus {
     }
 }
 
+/// Waits for the answer, and has the link left when too many do not come: whoever asks gives them up and asks again, and nobody pings.
+async fn heard<T>(
+    link: &Arc<Link>,
+    wait: Duration,
+    answer: impl Future<Output = Result<T, BackendError>>,
+) -> Result<T, BackendError> {
+    let silence = link.listen(SILENCES, wait.saturating_add(UNHEARD));
+    let answer = answer.await;
+    silence.broken();
+    answer
+}
+
 impl fmt::Debug for RedisBus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisBus")
@@ -274,6 +297,10 @@ impl fmt::Debug for RedisBus {
 impl Bus for RedisBus {
     fn name(&self) -> &'static str {
         "redis"
+    }
+
+    fn namespace(&self) -> Option<&str> {
+        Some(&self.namespace)
     }
 
     fn publish<'a>(
