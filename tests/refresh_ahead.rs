@@ -108,6 +108,18 @@ async fn tagged(#[context] db: &Db, id: u64) -> Result<u64, DbError> {
     db.query().await
 }
 
+/// A writer, which knows nothing of `refresh_after`.
+#[cached(
+    pattern = "write-through",
+    key = "value:<id>",
+    ttl = 300,
+    value = new
+)]
+async fn save(id: u64, new: u64) -> Result<(), DbError> {
+    let _ = (id, new);
+    Ok(())
+}
+
 #[invalidates("value:<id>")]
 async fn change(id: u64) {}
 
@@ -382,6 +394,48 @@ async fn what_is_put_is_watched_and_so_is_a_none() {
         clock.advance(SOFT);
         settle().await;
         assert_eq!(db.queries(), 3);
+    });
+    task.await;
+}
+
+#[tokio::test]
+async fn what_a_writer_stores_meanwhile_is_replaced_in_its_turn() {
+    let (db, clock) = (Db::open(), ManualClock::new());
+    let cache = moved(&db, &clock).build().await.unwrap();
+    let task = cache.scope(async {
+        value(1).await.unwrap();
+        clock.advance(MOMENT);
+        value(1).await.unwrap();
+        // Due after 200 s, and by then no older than 50 s.
+        clock.advance(Duration::from_secs(150));
+        save(1, 100).await.unwrap();
+        clock.advance(MOMENT);
+        assert_eq!(value(1).await.unwrap(), 100);
+        clock.advance(Duration::from_secs(50));
+        settle().await;
+        assert_eq!(db.queries(), 1);
+        clock.advance(Duration::from_secs(150));
+        settle().await;
+        assert_eq!(db.queries(), 2);
+        assert_eq!(value::peek(1).await.unwrap().unwrap(), 2);
+    });
+    task.await;
+}
+
+#[tokio::test]
+async fn what_only_a_writer_has_stored_is_replaced_once_it_was_read() {
+    let (db, clock) = (Db::open(), ManualClock::new());
+    let cache = moved(&db, &clock).build().await.unwrap();
+    let task = cache.scope(async {
+        save(1, 100).await.unwrap();
+        save(2, 200).await.unwrap();
+        clock.advance(MOMENT);
+        assert_eq!(value(1).await.unwrap(), 100);
+        clock.advance(SOFT);
+        settle().await;
+        assert_eq!(db.queries(), 1);
+        assert_eq!(value::peek(1).await.unwrap().unwrap(), 1);
+        assert_eq!(value::peek(2).await.unwrap().unwrap(), 200);
     });
     task.await;
 }

@@ -46,6 +46,8 @@ pub enum Next {
         age: Duration,
         /// Due in how long.
         left: Duration,
+        /// Expires in how long.
+        ttl_left: Duration,
     },
     /// It could not be replaced now. Without a time: soon.
     Later(Option<Duration>),
@@ -93,6 +95,30 @@ impl Ahead {
     }
 }
 
+/// Notes that an entry of this process was read. The first read since it was stored sees to it that it is watched: a writer, another
+/// function or another cache of the same store may have stored it.
+#[inline]
+pub(crate) fn read_here(cache: &Cache, spec: &'static Spec, key: &Key, life: &Life) {
+    if !cache.inner.settings.loaders {
+        return;
+    }
+    let shared = &cache.inner.ahead.0;
+    shared.make_slots();
+    let Some(slot) = shared.slot(key) else {
+        return;
+    };
+    let now = shared.clock.coarse();
+    let last = slot.load(Ordering::Relaxed);
+    if last == now.number() {
+        return;
+    }
+    let loaded = now.before(life.age()).number();
+    // Where that could not be found out the mark is as old as the entry: a read all the same, and the next one tries again.
+    let found_out = last > loaded || meet(cache, spec, key, life);
+    let mark = if found_out { now.number() } else { loaded };
+    slot.store(mark, Ordering::Relaxed);
+}
+
 impl Drop for Ahead {
     fn drop(&mut self) {
         self.0.stopped.store(true, Ordering::SeqCst);
@@ -106,44 +132,53 @@ impl fmt::Debug for Ahead {
     }
 }
 
-/// Watches an entry of the function, which has just been stored or was seen at the backend. Without a runtime there is nobody to
-/// replace it, and nothing is done.
+/// Watches an entry of the function, which has just been stored. Without a runtime there is nobody to replace it, and nothing is done.
 pub(crate) fn watch(cache: &Cache, spec: &'static Spec, key: &Key, life: &Life) {
     let inner = &cache.inner;
-    let Some(soft) = life.soft().or(spec.refresh_after()) else {
-        return;
-    };
-    if soft >= life.ttl() || !can_load(inner, spec) {
-        return;
-    }
     let shared = &inner.ahead.0;
-    let watched = Watched {
-        spec,
-        loaded: shared.clock.coarse().before(life.age()),
-        due: shared.clock.now().after(soft.saturating_sub(life.age())),
-        expires: shared
-            .clock
-            .now()
-            .after(life.ttl().saturating_sub(life.age())),
-    };
-    if !Shared::ensure_task(inner) {
+    let Some(watched) = to_be_watched(inner, spec, life) else {
         return;
-    }
-    shared.make_slots();
-    if shared.plan().watch(key, watched) {
+    };
+    if Shared::ensure_task(inner) && shared.plan().watch(key, watched) {
         shared.changed.notify_one();
     }
 }
 
-/// Watches an entry that was read at the backend, unless it is watched already. A reader does not wait to find out: the next one asks again.
-pub(crate) fn meet(cache: &Cache, spec: &'static Spec, key: &Key, life: &Life) {
-    let known = match cache.inner.ahead.0.plan.try_lock() {
-        Ok(plan) => plan.knows(key),
-        Err(TryLockError::Poisoned(_) | TryLockError::WouldBlock) => true,
+/// Watches an entry that was read, unless it is watched already. A reader does not wait to find out: `false` if it would have had to.
+#[cold]
+pub(crate) fn meet(cache: &Cache, spec: &'static Spec, key: &Key, life: &Life) -> bool {
+    let inner = &cache.inner;
+    let shared = &inner.ahead.0;
+    let mut plan = match shared.plan.try_lock() {
+        Ok(plan) => plan,
+        Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+        Err(TryLockError::WouldBlock) => return false,
     };
-    if !known {
-        watch(cache, spec, key, life);
+    if !plan.knows(key)
+        && let Some(watched) = to_be_watched(inner, spec, life)
+        && Shared::ensure_task(inner)
+        && plan.watch(key, watched)
+    {
+        shared.changed.notify_one();
     }
+    true
+}
+
+/// What is to be known of an entry of the function; `None` if it is not to be replaced ahead.
+fn to_be_watched(inner: &Inner, spec: &'static Spec, life: &Life) -> Option<Watched> {
+    let soft = life.soft().or(spec.refresh_after())?;
+    if soft >= life.ttl() || !can_load(inner, spec) {
+        return None;
+    }
+    let shared = &inner.ahead.0;
+    shared.make_slots();
+    let (age, now) = (life.age(), shared.clock.now());
+    Some(Watched {
+        spec,
+        loaded: shared.clock.coarse().before(age),
+        due: now.after(soft.saturating_sub(age)),
+        expires: now.after(life.ttl().saturating_sub(age)),
+    })
 }
 
 /// Whether this cache is to run the loader, and has what it takes.
@@ -269,10 +304,14 @@ impl Drop for Replacing {
                 self.shared.plan().forget(&self.key);
                 return;
             }
-            Next::Newer { age, left } => {
+            Next::Newer {
+                age,
+                left,
+                ttl_left,
+            } => {
                 watched.loaded = self.shared.clock.coarse().before(age);
                 watched.due = now.after(left);
-                watched.expires = now.after(left.max(PAUSE)).max(watched.expires);
+                watched.expires = now.after(ttl_left);
             }
             Next::Later(pause) => watched.due = now.after(pause.unwrap_or(PAUSE)),
         }

@@ -185,8 +185,11 @@ where
         let (life, age) = (found.life, found.life.age());
         let soft = life.soft().or(spec.refresh_after()).unwrap_or_default();
         if age < soft {
-            let left = soft - age;
-            return Look::Otherwise(Next::Newer { age, left });
+            return Look::Otherwise(Next::Newer {
+                age,
+                left: soft - age,
+                ttl_left: life.ttl().saturating_sub(age),
+            });
         }
         Look::Due(mark, life)
     }
