@@ -1,9 +1,10 @@
 //! Refresh-ahead: entries that are being read are replaced when they reach their soft TTL, before they expire and without a caller.
 //!
 //! Each cache has one task that sleeps until the next of its entries is due. What was read since it was loaded is loaded again, under the lease that any load
-//! takes, so that of several processes one does it; what was not is forgotten. A read leaves no more than the time in a slot that its key is hashed
+//! takes, so that of several processes one does it; what was not is forgotten. Each loader has places of its own for its loads. A read leaves no more than the time in a slot that its key is hashed
 //! to: two keys of one slot may be taken for read when only one was, never the other way round.
 
+mod lanes;
 mod plan;
 
 use std::fmt;
@@ -14,9 +15,10 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError, Wea
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
+use self::lanes::Lanes;
 use self::plan::{Due, Plan, Watched};
 use crate::backend::Life;
 use crate::cache::{Cache, Inner};
@@ -25,9 +27,6 @@ use crate::key::Key;
 use crate::race;
 use crate::registry;
 use crate::spec::Spec;
-
-/// So many loads of one cache run at the same time.
-const AT_ONCE: usize = 16;
 
 /// More than entries that are watched, so that most have a slot of their own.
 const SLOTS: usize = 1 << 17;
@@ -62,7 +61,8 @@ struct Shared {
     reads: OnceLock<Box<[AtomicU64]>>,
     hasher: RandomState,
     plan: Mutex<Plan>,
-    /// Rung when something is due earlier than was known.
+    lanes: Mutex<Lanes>,
+    /// Rung when something is due earlier than was known, and when there is a place for what waits.
     changed: Notify,
     stopped: AtomicBool,
     task: Mutex<Option<JoinHandle<()>>>,
@@ -75,6 +75,7 @@ impl Ahead {
             reads: OnceLock::new(),
             hasher: RandomState::new(),
             plan: Mutex::default(),
+            lanes: Mutex::default(),
             changed: Notify::new(),
             stopped: AtomicBool::new(false),
             task: Mutex::default(),
@@ -193,6 +194,10 @@ impl Shared {
         self.plan.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn lanes(&self) -> MutexGuard<'_, Lanes> {
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn make_slots(&self) {
         self.reads
             .get_or_init(|| (0..SLOTS).map(|_| AtomicU64::new(0)).collect());
@@ -234,23 +239,27 @@ impl Shared {
 
 /// Replaces what is due for as long as there is the cache.
 async fn keep_fresh(shared: Arc<Shared>, cache: Weak<Inner>) {
-    let permits = Arc::new(Semaphore::new(AT_ONCE));
     loop {
         let mut changed = pin!(shared.changed.notified());
         if shared.stopped.load(Ordering::SeqCst) {
             return;
         }
+        if shared.lanes().is_ready() {
+            let Some(inner) = cache.upgrade() else {
+                return;
+            };
+            let next = shared.lanes().enter();
+            if let Some((key, watched)) = next {
+                let work = Replacing::new(&shared, key, watched);
+                tokio::spawn(work.run(Cache { inner }));
+            }
+            continue;
+        }
         match shared.next() {
             Due::Now(key, watched) => {
-                // Never closed.
-                let Ok(permit) = Arc::clone(&permits).acquire_owned().await else {
-                    return;
-                };
-                let Some(inner) = cache.upgrade() else {
-                    return;
-                };
-                let work = Replacing::new(&shared, key, watched, permit);
-                tokio::spawn(work.run(Cache { inner }));
+                shared.lanes().wait(key, watched);
+                // Thousands may be due at once, and others want to run too.
+                tokio::task::yield_now().await;
             }
             Due::At(moment) => {
                 race::first(changed, pin!(shared.clock.sleep_until(moment))).await;
@@ -266,17 +275,15 @@ struct Replacing {
     key: Key,
     watched: Watched,
     next: Next,
-    _permit: OwnedSemaphorePermit,
 }
 
 impl Replacing {
-    fn new(shared: &Arc<Shared>, key: Key, watched: Watched, permit: OwnedSemaphorePermit) -> Self {
+    fn new(shared: &Arc<Shared>, key: Key, watched: Watched) -> Self {
         Self {
             shared: Arc::clone(shared),
             key,
             watched,
             next: Next::Later(None),
-            _permit: permit,
         }
     }
 
@@ -293,16 +300,15 @@ impl Replacing {
             .refresh_if_due(cache.clone(), self.key.clone(), arguments);
         self.next = cache.scope(load).await;
     }
-}
 
-impl Drop for Replacing {
-    fn drop(&mut self) {
+    /// Goes on watching the entry, if there is still one; whether it is the next one that is due.
+    fn go_on(&mut self) -> bool {
         let now = self.shared.clock.now();
         let mut watched = self.watched;
         match self.next {
             Next::Forget => {
                 self.shared.plan().forget(&self.key);
-                return;
+                return false;
             }
             Next::Newer {
                 age,
@@ -315,7 +321,14 @@ impl Drop for Replacing {
             }
             Next::Later(pause) => watched.due = now.after(pause.unwrap_or(PAUSE)),
         }
-        if self.shared.plan().go_on(&self.key, watched) {
+        self.shared.plan().go_on(&self.key, watched)
+    }
+}
+
+impl Drop for Replacing {
+    fn drop(&mut self) {
+        let is_next = self.go_on();
+        if self.shared.lanes().leave(self.watched.spec) || is_next {
             self.shared.changed.notify_one();
         }
     }

@@ -159,7 +159,7 @@ where
         let body = self.loader.start(&cache, arguments);
         let (spec, shape) = (self.loader.spec(), self.shape);
         let call = (cache.clone(), spec, key.clone(), known.clone(), shape);
-        let refresh = Refresh::new(call, mark, &life, turn);
+        let refresh = Refresh::new(call, mark, &life, turn).ahead();
         refresh.run_in_time(body).await;
         match self.look(&cache, &key, &known).await {
             Look::Due(..) => Next::Later(inner.refreshes.pause(&key, &inner.clock)),
