@@ -1,17 +1,17 @@
 //! Refresh-ahead: entries that are being read are replaced when they reach their soft TTL, before they expire and without a caller.
 //!
 //! Each cache has one task that sleeps until the next of its entries is due. What was read since it was loaded is loaded again, under the lease that any load
-//! takes, so that of several processes one does it; what was not is forgotten. Each loader has places of its own for its loads. A read leaves no more than the time in a slot that its key is hashed
-//! to: two keys of one slot may be taken for read when only one was, never the other way round.
+//! takes, so that of several processes one does it; what was not is forgotten. Each loader has places of its own for its loads. A read leaves no more than the time, in two slots that
+//! its key is hashed to: a key may be taken for read whose slots are both shared with keys that were, never the other way round.
 
 mod lanes;
 mod plan;
+mod reads;
 
 use std::fmt;
-use std::hash::{BuildHasher, RandomState};
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError, Weak};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -20,16 +20,14 @@ use tokio::task::JoinHandle;
 
 use self::lanes::Lanes;
 use self::plan::{Due, Plan, Watched};
+use self::reads::Reads;
 use crate::backend::Life;
 use crate::cache::{Cache, Inner};
-use crate::clock::{Clock, Moment};
+use crate::clock::Clock;
 use crate::key::Key;
 use crate::race;
 use crate::registry;
 use crate::spec::Spec;
-
-/// More than entries that are watched, so that most have a slot of their own.
-const SLOTS: usize = 1 << 17;
 
 /// After this an entry is looked at again of which no more is known than that now nothing can be done.
 const PAUSE: Duration = Duration::from_millis(250);
@@ -57,9 +55,7 @@ pub(crate) struct Ahead(Arc<Shared>);
 
 struct Shared {
     clock: Clock,
-    /// When a key of each slot was last read; 0 for never. Made when the first entry is watched.
-    reads: OnceLock<Box<[AtomicU64]>>,
-    hasher: RandomState,
+    reads: Reads,
     plan: Mutex<Plan>,
     lanes: Mutex<Lanes>,
     /// Rung when something is due earlier than was known, and when there is a place for what waits.
@@ -72,8 +68,7 @@ impl Ahead {
     pub(crate) fn new(clock: &Clock) -> Self {
         Self(Arc::new(Shared {
             clock: clock.clone(),
-            reads: OnceLock::new(),
-            hasher: RandomState::new(),
+            reads: Reads::default(),
             plan: Mutex::default(),
             lanes: Mutex::default(),
             changed: Notify::new(),
@@ -85,13 +80,8 @@ impl Ahead {
     /// Notes that the key was read.
     #[inline]
     pub(crate) fn saw(&self, key: &Key) {
-        let Some(slot) = self.0.slot(key) else {
-            return;
-        };
-        let now = self.0.clock.coarse().number();
-        // Looked at first: many readers of one key share its cache line, and the cheap clock ticks seldom.
-        if slot.load(Ordering::Relaxed) != now {
-            slot.store(now, Ordering::Relaxed);
+        if let Some(marks) = self.0.reads.of(key) {
+            marks.set(self.0.clock.coarse().number());
         }
     }
 }
@@ -104,20 +94,19 @@ pub(crate) fn read_here(cache: &Cache, spec: &'static Spec, key: &Key, life: &Li
         return;
     }
     let shared = &cache.inner.ahead.0;
-    shared.make_slots();
-    let Some(slot) = shared.slot(key) else {
+    shared.reads.begin();
+    let Some(marks) = shared.reads.of(key) else {
         return;
     };
     let now = shared.clock.coarse();
-    let last = slot.load(Ordering::Relaxed);
-    if last == now.number() {
+    let last = marks.last();
+    if last >= now.number() {
         return;
     }
     let loaded = now.before(life.age()).number();
-    // Where that could not be found out the mark is as old as the entry: a read all the same, and the next one tries again.
+    // Where that could not be found out the marks are as old as the entry: a read all the same, and the next one tries again.
     let found_out = last > loaded || meet(cache, spec, key, life);
-    let mark = if found_out { now.number() } else { loaded };
-    slot.store(mark, Ordering::Relaxed);
+    marks.set(if found_out { now.number() } else { loaded });
 }
 
 impl Drop for Ahead {
@@ -172,7 +161,7 @@ fn to_be_watched(inner: &Inner, spec: &'static Spec, life: &Life) -> Option<Watc
         return None;
     }
     let shared = &inner.ahead.0;
-    shared.make_slots();
+    shared.reads.begin();
     let (age, now) = (life.age(), shared.clock.now());
     Some(Watched {
         spec,
@@ -198,22 +187,6 @@ impl Shared {
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn make_slots(&self) {
-        self.reads
-            .get_or_init(|| (0..SLOTS).map(|_| AtomicU64::new(0)).collect());
-    }
-
-    #[inline]
-    fn slot(&self, key: &Key) -> Option<&AtomicU64> {
-        let reads = self.reads.get()?;
-        reads.get(self.hasher.hash_one(key) as usize % SLOTS)
-    }
-
-    fn was_read_since(&self, key: &Key, moment: Moment) -> bool {
-        self.slot(key)
-            .is_some_and(|slot| slot.load(Ordering::Relaxed) >= moment.number())
-    }
-
     /// Starts the task, or another one if it has ended with its runtime.
     fn ensure_task(cache: &Arc<Inner>) -> bool {
         let shared = &cache.ahead.0;
@@ -233,7 +206,7 @@ impl Shared {
     fn next(&self) -> Due {
         let now = self.clock.now();
         self.plan()
-            .next(now, |key, loaded| self.was_read_since(key, loaded))
+            .next(now, |key, loaded| self.reads.was_read_since(key, loaded))
     }
 }
 
