@@ -221,6 +221,12 @@ async fn keep_fresh(shared: Arc<Shared>, cache: Weak<Inner>) {
             let Some(inner) = cache.upgrade() else {
                 return;
             };
+            // Nothing can be told of any entry: they wait, instead of each finding that out for itself.
+            if inner.guarded.is_open() {
+                drop(inner);
+                race::first(changed, pin!(shared.clock.sleep(PAUSE))).await;
+                continue;
+            }
             let next = shared.lanes().enter();
             if let Some((key, watched)) = next {
                 let work = Replacing::new(&shared, key, watched);
