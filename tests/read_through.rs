@@ -143,6 +143,22 @@ async fn pair_of_x(b: String) -> String {
     b
 }
 
+/// Never provided.
+#[derive(Clone)]
+struct Absent;
+
+/// Is never run by the caches of this program, and none of them is asked for what it needs.
+#[allow(dead_code)]
+#[cached(
+    pattern = "read-through",
+    key = "elsewhere:<id>",
+    ttl = 300,
+    cache = Cache::current()
+)]
+async fn elsewhere(#[context] _absent: &Absent, id: u64) -> Result<u64, DbError> {
+    Ok(id)
+}
+
 /// Calls another cached function.
 #[cached(pattern = "read-through", key = "outer:<id>", ttl = 300)]
 async fn outer(id: u64) -> Result<u64, DbError> {

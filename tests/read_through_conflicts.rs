@@ -4,6 +4,29 @@ use std::time::Duration;
 
 use cache_runtime::{Cache, Error, cached};
 
+fn elsewhere() -> Cache {
+    Cache::current()
+}
+
+#[derive(Clone)]
+struct NotProvided;
+
+/// The first of all, so that it would be the one which is reported. On another cache, perhaps: nobody has to know what it needs, nor whether it agrees.
+#[cached(
+    pattern = "read-through",
+    key = "account:<id>",
+    ttl = 300,
+    cache = elsewhere()
+)]
+async fn account_elsewhere(#[context] _db: &NotProvided, id: u64) -> Result<String, Error> {
+    Ok(id.to_string())
+}
+
+#[cached(pattern = "read-through", key = "account:<id>", ttl = 60)]
+async fn account(id: u64) -> u64 {
+    id
+}
+
 #[cached(pattern = "read-through", key = "rate:<currency>")]
 async fn rate(currency: &str) -> u64 {
     currency.len() as u64
@@ -58,6 +81,15 @@ async fn two_loaders_of_one_template_have_to_agree_on_its_ttl() {
         "{text}"
     );
     assert!(text.contains("TTLs of 60s and 300s"), "{text}");
+}
+
+#[tokio::test]
+async fn a_cache_that_runs_no_loaders_is_built() {
+    let cache = Cache::builder().default_ttl(60).loaders(false);
+    let cache = cache.build().await.unwrap();
+    assert_eq!(cache.scope(user(1)).await, "1");
+    assert_eq!(cache.scope(account(1)).await, 1);
+    assert!(cache.scope(account_elsewhere(1)).await.is_err());
 }
 
 #[tokio::test]

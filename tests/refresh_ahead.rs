@@ -85,6 +85,20 @@ async fn soon(#[context] db: &Db, id: u64) -> Result<u64, DbError> {
     db.query().await
 }
 
+/// A database of its own.
+#[derive(Clone)]
+struct Other(Db);
+
+#[cached(
+    pattern = "read-through",
+    key = "other:<id>",
+    ttl = 300,
+    refresh_after = "200s"
+)]
+async fn other(#[context] db: &Other, id: u64) -> Result<u64, DbError> {
+    db.0.query().await
+}
+
 /// A `None` that is good for longer than `refresh_after`, and one that is not.
 #[cached(
     pattern = "read-through",
@@ -108,6 +122,18 @@ async fn tagged(#[context] db: &Db, id: u64) -> Result<u64, DbError> {
     db.query().await
 }
 
+/// A writer, which knows nothing of `refresh_after`.
+#[cached(
+    pattern = "write-through",
+    key = "value:<id>",
+    ttl = 300,
+    value = new
+)]
+async fn save(id: u64, new: u64) -> Result<(), DbError> {
+    let _ = (id, new);
+    Ok(())
+}
+
 #[invalidates("value:<id>")]
 async fn change(id: u64) {}
 
@@ -117,6 +143,7 @@ fn moved(db: &Db, clock: &ManualClock) -> CacheBuilder {
         .clock(clock)
         .lease_ttl(1000 * HOUR)
         .provide(db.clone())
+        .provide(Other(db.clone()))
 }
 
 /// Lets tasks that can run do so. In memory, on one thread, nothing is left to be done then but what waits for the gate or the clock.
@@ -337,7 +364,8 @@ async fn on_a_server_an_entry_that_is_read_is_replaced_by_one_process_at_a_time(
     let db = Db::open();
     let cache = async || {
         let builder = Cache::builder().url(&server.url()).unwrap();
-        let builder = builder.provide(db.clone()).operation_timeout(PATIENCE);
+        let builder = builder.provide(db.clone()).provide(Other(db.clone()));
+        let builder = builder.operation_timeout(PATIENCE);
         builder.build().await.unwrap()
     };
     let (one, other) = (cache().await, cache().await);
@@ -387,6 +415,48 @@ async fn what_is_put_is_watched_and_so_is_a_none() {
 }
 
 #[tokio::test]
+async fn what_a_writer_stores_meanwhile_is_replaced_in_its_turn() {
+    let (db, clock) = (Db::open(), ManualClock::new());
+    let cache = moved(&db, &clock).build().await.unwrap();
+    let task = cache.scope(async {
+        value(1).await.unwrap();
+        clock.advance(MOMENT);
+        value(1).await.unwrap();
+        // Due after 200 s, and by then no older than 50 s.
+        clock.advance(Duration::from_secs(150));
+        save(1, 100).await.unwrap();
+        clock.advance(MOMENT);
+        assert_eq!(value(1).await.unwrap(), 100);
+        clock.advance(Duration::from_secs(50));
+        settle().await;
+        assert_eq!(db.queries(), 1);
+        clock.advance(Duration::from_secs(150));
+        settle().await;
+        assert_eq!(db.queries(), 2);
+        assert_eq!(value::peek(1).await.unwrap().unwrap(), 2);
+    });
+    task.await;
+}
+
+#[tokio::test]
+async fn what_only_a_writer_has_stored_is_replaced_once_it_was_read() {
+    let (db, clock) = (Db::open(), ManualClock::new());
+    let cache = moved(&db, &clock).build().await.unwrap();
+    let task = cache.scope(async {
+        save(1, 100).await.unwrap();
+        save(2, 200).await.unwrap();
+        clock.advance(MOMENT);
+        assert_eq!(value(1).await.unwrap(), 100);
+        clock.advance(SOFT);
+        settle().await;
+        assert_eq!(db.queries(), 1);
+        assert_eq!(value::peek(1).await.unwrap().unwrap(), 1);
+        assert_eq!(value::peek(2).await.unwrap().unwrap(), 200);
+    });
+    task.await;
+}
+
+#[tokio::test]
 async fn a_cache_that_is_dropped_replaces_nothing() {
     let (db, clock) = (Db::open(), ManualClock::new());
     let cache = moved(&db, &clock).build().await.unwrap();
@@ -426,7 +496,41 @@ async fn a_cache_without_loaders_replaces_nothing_by_itself() {
 }
 
 #[tokio::test]
-async fn no_more_than_sixteen_loads_run_at_once() {
+async fn a_loader_that_hangs_keeps_no_other_from_its_work_and_is_given_up() {
+    let (hanging, db, clock) = (Db::open(), Db::open(), ManualClock::new());
+    let lease = Duration::from_secs(5);
+    let cache = Cache::builder().clock(&clock).lease_ttl(lease);
+    let cache = cache
+        .provide(hanging.clone())
+        .provide(Other(db.clone()))
+        .build();
+    let cache = cache.await.unwrap();
+    let read_all = async || {
+        for id in 0..50 {
+            cache.scope(value(id)).await.unwrap();
+        }
+    };
+    read_all().await;
+    clock.advance(MOMENT);
+    // Due when the places of the other loader are taken.
+    cache.scope(other(1)).await.unwrap();
+    clock.advance(MOMENT);
+    read_all().await;
+    cache.scope(other(1)).await.unwrap();
+    hanging.gate.close();
+    clock.advance(SOFT);
+    settle().await;
+    assert_eq!((hanging.queries(), db.queries()), (66, 2));
+    // Its other entries have their turn before the value is gone.
+    for _ in 0..10 {
+        clock.advance(lease);
+        settle().await;
+    }
+    assert!(hanging.queries() >= 82, "{}", hanging.queries());
+}
+
+#[tokio::test]
+async fn no_more_than_sixteen_loads_of_one_loader_run_at_once() {
     let (db, clock) = (Db::open(), ManualClock::new());
     let cache = moved(&db, &clock).build().await.unwrap();
     let read_all = async || {
@@ -492,4 +596,38 @@ fn another_runtime_goes_on_where_the_first_has_ended() {
         within(settle()).await;
     });
     assert_eq!(db.queries(), 4);
+}
+
+#[test]
+fn what_waits_for_a_place_is_not_lost_with_its_runtime() {
+    let (db, clock) = (Db::open(), ManualClock::new());
+    let runtime = || {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        builder.enable_all().build().unwrap()
+    };
+    let cache = runtime().block_on(async {
+        let cache = moved(&db, &clock).build().await.unwrap();
+        for _ in 0..2 {
+            for id in 0..50 {
+                cache.scope(value(id)).await.unwrap();
+            }
+            clock.advance(MOMENT);
+        }
+        db.gate.close();
+        clock.advance(SOFT);
+        settle().await;
+        cache
+    });
+    assert_eq!(db.queries(), 66);
+    db.gate.open();
+    runtime().block_on(async {
+        // Whoever comes first brings the task back.
+        cache.scope(other(1)).await.unwrap();
+        settle().await;
+        assert_eq!(db.queries(), 67 + 34);
+        // Those that were under way are tried again after a pause.
+        clock.advance(Duration::from_secs(1));
+        within(settle()).await;
+    });
+    assert_eq!(db.queries(), 67 + 34 + 16);
 }

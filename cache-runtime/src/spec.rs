@@ -167,6 +167,7 @@ pub struct Spec {
     hits_are_final: bool,
     tags: &'static [&'static str],
     tags_of_result: bool,
+    has_own_cache: bool,
     id: FunctionId,
 }
 
@@ -204,6 +205,7 @@ impl Spec {
             hits_are_final: true,
             tags: &[],
             tags_of_result: false,
+            has_own_cache: false,
             id: FunctionId::unset(),
         }
     }
@@ -314,6 +316,13 @@ impl Spec {
         self
     }
 
+    /// Says that the annotation names a cache.
+    #[must_use]
+    pub const fn own_cache(mut self) -> Self {
+        self.has_own_cache = true;
+        self
+    }
+
     /// The function's name.
     #[must_use]
     pub const fn name(&self) -> &'static str {
@@ -348,6 +357,12 @@ impl Spec {
     #[must_use]
     pub const fn pattern(&self) -> Pattern {
         self.pattern
+    }
+
+    /// Whether the annotation names a cache (`cache = …`), so that calls may be on another one than those of other functions.
+    #[must_use]
+    pub const fn has_own_cache(&self) -> bool {
+        self.has_own_cache
     }
 
     /// The TTL, or `None` for the cache's default.

@@ -49,11 +49,12 @@ pub(super) fn of_loader(model: &Cached, function: &Function) -> TokenStream {
         let of_result = model.tags.iter().any(Tag::reads_result);
         quote_spanned!(here=> .tags(&[#(#templates),*], #of_result))
     });
+    let own_cache = (model.cache.as_ref()).map(|_| quote_spanned!(here=> .own_cache()));
     let entry = entry(model, function);
     quote_spanned! {here=> {
         static SPEC: ::cache_runtime::private::Spec = ::cache_runtime::private::Spec::new(
             #name, ::core::module_path!(), ::core::file!(), ::core::line!(), #template,
-        ) #pattern #timing #stampede #consistency #codec #schema #tags;
+        ) #pattern #timing #stampede #consistency #codec #schema #tags #own_cache;
         ::cache_runtime::private::inventory::submit!(#entry);
         &SPEC
     }}
@@ -69,20 +70,31 @@ fn entry(model: &Cached, function: &Function) -> TokenStream {
     let stores_nothing =
         matches!(&model.pattern, Pattern::WriteBehind(writer) if writer.value.is_none())
             .then(|| quote_spanned!(here=> .stores_nothing()));
-    let numbers = Some(numbers(model.key.pieces(), function))
-        .filter(|&numbers| numbers != 0)
-        .map(|numbers| quote_spanned!(here=> .numbers(#numbers)));
-    quote_spanned!(here=> ::cache_runtime::private::CachedFunction::new(&SPEC) #value #stores_nothing #numbers)
+    let of_types = |names| {
+        let places = of_types(model.key.pieces(), function, names);
+        (places != 0).then_some(places)
+    };
+    let numbers = of_types(INTEGERS).map(|places| quote_spanned!(here=> .numbers(#places)));
+    let texts = of_types(TEXTS).map(|places| quote_spanned!(here=> .texts(#places)));
+    quote_spanned!(here=> ::cache_runtime::private::CachedFunction::new(&SPEC) #value #stores_nothing #numbers #texts)
 }
 
-/// Which placeholders stand for integers, from the lowest bit on, as far as the types' names say so: their values are no words.
-fn numbers(pieces: &[KeyPiece], function: &Function) -> u64 {
+/// Types whose values are no words.
+const INTEGERS: &[&str] = &[
+    "u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32", "i64", "i128", "isize",
+];
+
+/// Types whose values may be any words.
+const TEXTS: &[&str] = &["str", "String"];
+
+/// Which placeholders stand for values of these types, from the lowest bit on, as far as the types' names say so.
+fn of_types(pieces: &[KeyPiece], function: &Function, names: &[&str]) -> u64 {
     let params = function.params();
-    let is_number = |value: &Value| match value.root {
+    let is_one = |value: &Value| match value.root {
         Root::Param { index, .. } if value.fields.is_empty() => params
             .iter()
             .find(|param| param.index == index)
-            .is_some_and(|param| is_integer(&param.typed.ty, value.each_after.is_some())),
+            .is_some_and(|param| is_named(&param.typed.ty, value.each_after.is_some(), names)),
         _ => false,
     };
     let placeholders = pieces
@@ -91,18 +103,15 @@ fn numbers(pieces: &[KeyPiece], function: &Function) -> u64 {
     placeholders
         .take(64)
         .enumerate()
-        .filter(|(_, piece)| matches!(piece, KeyPiece::Value(value) if is_number(value)))
-        .fold(0, |numbers, (place, _)| numbers | 1 << place)
+        .filter(|(_, piece)| matches!(piece, KeyPiece::Value(value) if is_one(value)))
+        .fold(0, |places, (place, _)| places | 1 << place)
 }
 
-/// Whether the type is one of integers, or a slice of them.
-fn is_integer(ty: &Type, of_elements: bool) -> bool {
-    const NAMES: [&str; 12] = [
-        "u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32", "i64", "i128", "isize",
-    ];
+/// Whether the type is one of these, or a slice of one.
+fn is_named(ty: &Type, of_elements: bool, names: &[&str]) -> bool {
     match super::behind_reference(ty) {
-        Type::Slice(slice) if of_elements => is_integer(&slice.elem, false),
-        Type::Path(path) if !of_elements => NAMES.iter().any(|name| path.path.is_ident(name)),
+        Type::Slice(slice) if of_elements => is_named(&slice.elem, false, names),
+        Type::Path(path) if !of_elements => names.iter().any(|name| path.path.is_ident(name)),
         _ => false,
     }
 }

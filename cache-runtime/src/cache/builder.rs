@@ -191,7 +191,7 @@ impl CacheBuilder {
     }
 
     /// Sets whether this cache runs read-through loaders by itself: it refreshes entries before they expire, and has to be given every `#[context]` that
-    /// a loader of the program needs. Without, calls are answered from the cache, and where a load needs a context that is not there they fail with
+    /// a loader of the program needs, apart from those that name their cache (`cache = …`); two such loaders of one template that differ are refused. Without, calls are answered from the cache, and where a load needs a context that is not there they fail with
     /// [`Error::MissingContext`]. Default yes.
     pub fn loaders(mut self, run: bool) -> Self {
         self.settings.loaders = run;

@@ -108,7 +108,7 @@ where
 }
 
 /// So many times its `timeout` a load in the background may take before it is given up: a loader that hangs must not keep its key for
-/// ever. Without a `timeout` it is the lease's time that counts, or the time for which the old value can be served.
+/// ever. Without a `timeout` it is the lease's time that counts, or the time for which the old value can be served if a call has begun it.
 const GIVEN_UP_AFTER: u32 = 10;
 
 /// The order to replace an entry while its value is served.
@@ -148,6 +148,13 @@ where
     /// The cache whose entry it is.
     pub(super) fn cache(&self) -> &Cache {
         &self.call.cache
+    }
+
+    /// As one that no call has begun. However long the old value can be served, a loader that hangs is given up, as it takes a place that
+    /// other entries need.
+    pub(super) fn ahead(mut self) -> Self {
+        self.left = Duration::ZERO;
+        self
     }
 
     /// As [`run`](Self::run), for no longer than a load may take that nobody waits for.

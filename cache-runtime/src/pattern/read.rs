@@ -135,7 +135,7 @@ where
             Some(Stored::Typed(typed)) => match stale::judge(spec, &cache.inner, &typed.life) {
                 freshness @ (Freshness::Fresh | Freshness::Watched) => {
                     if freshness == Freshness::Watched {
-                        cache.inner.ahead.saw(key);
+                        ahead::read_here(&cache, spec, key, &typed.life);
                     }
                     let function = cache.inner.functions.of(spec);
                     match Hit::new(shape, typed.value) {

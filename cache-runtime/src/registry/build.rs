@@ -7,20 +7,24 @@ use crate::cache::Settings;
 use crate::error::ConfigError;
 use crate::pattern::contexts::Contexts;
 
-/// Looks for two loaders that claim one template and differ, and, if the cache is to run loaders, for a context that one of them lacks.
+/// If the cache is to run loaders, looks for a context that one of them lacks, and for two that claim one template and differ. One that names its cache
+/// may never be run by this one, and is neither asked for its contexts nor compared.
 pub(crate) fn check(contexts: &Contexts, settings: &Settings) -> Result<(), ConfigError> {
-    let all = loaders();
+    if !settings.loaders {
+        return Ok(());
+    }
+    let all = loaders().iter();
+    let all: Vec<_> = all
+        .filter(|entry| !entry.loader.spec().has_own_cache())
+        .collect();
     for (index, one) in all.iter().enumerate() {
-        let same = |other: &&Entry| other.template == one.template;
+        let same = |other: &&&Entry| other.template == one.template;
         for other in all[index + 1..].iter().filter(same) {
             agree(one, other, settings.default_ttl)?;
         }
     }
-    if settings.loaders {
-        all.iter()
-            .try_for_each(|entry| is_provided(entry, contexts))?;
-    }
-    Ok(())
+    all.iter()
+        .try_for_each(|entry| is_provided(entry, contexts))
 }
 
 fn agree(one: &Entry, other: &Entry, default_ttl: Duration) -> Result<(), ConfigError> {

@@ -101,9 +101,10 @@ impl Check {
         assert!(nothing, "annotations that do not agree:\n{self}");
     }
 
-    /// Without the warnings that the test knows of: `|finding| finding.kind == FindingKind::NeverInvalidated`, say.
+    /// Without the findings that the test knows of, errors and warnings: `|finding| finding.kind == FindingKind::NeverInvalidated`, say.
     #[must_use]
     pub fn tolerating(mut self, known: impl Fn(&Finding) -> bool) -> Self {
+        self.errors.retain(|finding| !known(finding));
         self.warnings.retain(|finding| !known(finding));
         self
     }
@@ -138,10 +139,14 @@ impl Cache {
     /// # }
     /// ```
     ///
-    /// Errors are: a template that is invalidated and never cached, a tag that is invalidated and never carried; two templates that can make the same key, as `user:<name>` and `user:all`; two functions of one
+    /// Errors are: a template that is invalidated and never cached, a tag that is invalidated and never carried; two templates that can make the same key, as `user:<name>` of a `&str` and `user:all`; two functions of one
     /// template that cache different types, or under different tags. Warnings are: a template that is cached and never invalidated, so that only its TTL bounds its age (a default key is not
-    /// among them: no writer can name it); a tag that nothing invalidates; a value that a writer stores and no loader reads; different TTLs for one template. What is invalidated by
-    /// [`Cache::invalidate`], [`Cache::invalidate_tag`] or a companion is not seen.
+    /// among them: no writer can name it); a tag that nothing invalidates; a value that a writer stores and no loader reads; different TTLs for one template.
+    ///
+    /// What two functions differ in is a warning where either names its cache (`cache = …`), as they may be on different ones. So is `user:<id>` beside `user:all` where the type of `id` does not tell:
+    /// a `u64` is never a word, a `&str` or `String` may be any, and of `UserId` nothing is known.
+    ///
+    /// What is invalidated by [`Cache::invalidate`], [`Cache::invalidate_tag`] or a companion is not seen, and functions with a default key are not compared with others.
     #[must_use]
     pub fn check(&self) -> Check {
         let (cached, invalidating) = (cached(), invalidating());
@@ -283,6 +288,19 @@ fn unmatched(
 }
 
 fn compare(one: &CachedBy, other: &CachedBy, default_ttl: Duration, check: &mut Check) {
+    // Such a key has its function's path, and what its arguments are is not in the template.
+    if one.has_default_key() || other.has_default_key() {
+        return;
+    }
+    // Where a cache is named they need not be on the same one.
+    let apart = one.spec.has_own_cache() || other.spec.has_own_cache();
+    let mut report = |is_sure: bool, kind, places, text| {
+        if is_sure && !apart {
+            check.error(kind, places, text);
+        } else {
+            check.warn(kind, places, text);
+        }
+    };
     let places = || vec![other.place(), one.place()];
     let (name, with) = (other.spec.name(), one.place());
     if one.template != other.template {
@@ -292,7 +310,8 @@ fn compare(one: &CachedBy, other: &CachedBy, default_ttl: Duration, check: &mut 
                 other.spec.template(),
                 one.spec.template()
             );
-            check.error(FindingKind::Overlap, places(), text);
+            let is_sure = one.template.surely_overlaps(&other.template);
+            report(is_sure, FindingKind::Overlap, places(), text);
         }
         return;
     }
@@ -301,7 +320,7 @@ fn compare(one: &CachedBy, other: &CachedBy, default_ttl: Duration, check: &mut 
         && a != b
     {
         let text = format!("`{name}` caches `{a}` as `{template}`, and {with} `{b}`");
-        check.error(FindingKind::OtherType, places(), text);
+        report(true, FindingKind::OtherType, places(), text);
     }
     let lacks = |a: &CachedBy, b: &CachedBy| {
         let carries = |tag| a.tags.iter().any(|(_, own)| own == tag);
@@ -313,13 +332,13 @@ fn compare(one: &CachedBy, other: &CachedBy, default_ttl: Duration, check: &mut 
             "`{name}` and {with} both store `{template}`, and `{without}` without the tag `{tag}`: invalidating it would not \
              reach what that one has stored"
         );
-        check.error(FindingKind::OtherTags, places(), text);
+        report(true, FindingKind::OtherTags, places(), text);
     }
     let ttl = |function: &CachedBy| function.spec.own_ttl(default_ttl);
     if let (Some(a), Some(b)) = (ttl(other), ttl(one))
         && a != b
     {
         let text = format!("`{name}` caches `{template}` for {a:?}, and {with} for {b:?}");
-        check.warn(FindingKind::OtherTtl, places(), text);
+        report(false, FindingKind::OtherTtl, places(), text);
     }
 }

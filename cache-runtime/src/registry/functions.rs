@@ -129,7 +129,7 @@ impl CachedBy {
         let is_batch = spec.template().contains("[]");
         Self {
             spec,
-            template: Template::with_numbers(spec.template(), function.numbers),
+            template: Template::with_kinds(spec.template(), function.kinds),
             value: function.value.map(|name| value_name::of(name(), is_batch)),
             stores: function.stores,
             tags: parsed(spec.tag_templates()),

@@ -16,7 +16,7 @@ pub use check::{Check, Finding, FindingKind};
 pub use functions::{FunctionInfo, Place};
 pub(crate) use get::load;
 pub use get::{GetError, LoadFailure};
-pub(crate) use template::Template;
+pub(crate) use template::{Kinds, Template};
 
 use crate::key::Key;
 use crate::pattern::read_through::{Arguments, Loader};
@@ -29,8 +29,7 @@ pub struct CachedFunction {
     /// The name of the type that holds what is stored, of a function that is not generic.
     value: Option<fn() -> &'static str>,
     stores: bool,
-    /// Which placeholders stand for integers, from the lowest bit on.
-    numbers: u64,
+    kinds: Kinds,
 }
 
 impl CachedFunction {
@@ -41,7 +40,10 @@ impl CachedFunction {
             spec,
             value: None,
             stores: true,
-            numbers: 0,
+            kinds: Kinds {
+                numbers: 0,
+                texts: 0,
+            },
         }
     }
 
@@ -55,7 +57,14 @@ impl CachedFunction {
     /// Says which placeholders of the template stand for integers, from the lowest bit on.
     #[must_use]
     pub const fn numbers(mut self, numbers: u64) -> Self {
-        self.numbers = numbers;
+        self.kinds.numbers = numbers;
+        self
+    }
+
+    /// Says which placeholders of the template stand for any text, from the lowest bit on.
+    #[must_use]
+    pub const fn texts(mut self, texts: u64) -> Self {
+        self.kinds.texts = texts;
         self
     }
 

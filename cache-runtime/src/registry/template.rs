@@ -20,9 +20,35 @@ enum Piece {
 /// What is known of the values of a placeholder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    Any,
+    /// Nothing: it may be a type's other name.
+    Unknown,
+    /// Any text.
+    Text,
     /// Integers.
     Number,
+}
+
+/// What is known of a template's placeholders, each by one bit, from the lowest on.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Kinds {
+    /// They stand for integers.
+    pub(crate) numbers: u64,
+    /// They stand for any text.
+    pub(crate) texts: u64,
+}
+
+impl Kinds {
+    /// What is known of the first placeholder; and goes on to the next.
+    fn next(&mut self) -> Kind {
+        let kind = match (self.numbers & 1, self.texts & 1) {
+            (1, _) => Kind::Number,
+            (_, 1) => Kind::Text,
+            _ => Kind::Unknown,
+        };
+        self.numbers >>= 1;
+        self.texts >>= 1;
+        kind
+    }
 }
 
 /// A piece of one character, or a value of at least one.
@@ -47,11 +73,11 @@ impl PartialEq for Template {
 impl Template {
     /// Takes a template apart that a macro has checked.
     pub(crate) fn parse(source: &str) -> Self {
-        Self::with_numbers(source, 0)
+        Self::with_kinds(source, Kinds::default())
     }
 
-    /// The same; each bit of `numbers` says of one placeholder, from the lowest on, that it stands for integers.
-    pub(crate) fn with_numbers(source: &str, mut numbers: u64) -> Self {
+    /// The same, with what is known of its placeholders.
+    pub(crate) fn with_kinds(source: &str, mut kinds: Kinds) -> Self {
         let mut template = Self(Vec::new());
         let mut rest = source;
         while let Some((before, after)) = rest.split_once('<') {
@@ -60,12 +86,7 @@ impl Template {
                 template.push("<");
                 rest = after;
             } else {
-                let kind = match numbers & 1 {
-                    0 => Kind::Any,
-                    _ => Kind::Number,
-                };
-                numbers >>= 1;
-                template.0.push(Piece::Value(kind));
+                template.0.push(Piece::Value(kinds.next()));
                 rest = after.split_once('>').map_or("", |(_, after)| after);
             }
         }
@@ -106,8 +127,21 @@ impl Template {
         rest.is_empty().then_some(values)
     }
 
-    /// Whether there is a key that fits both.
+    /// Whether there may be a key that fits both.
     pub(crate) fn overlaps(&self, other: &Self) -> bool {
+        self.meets(other, meet)
+    }
+
+    /// Whether there is a key that fits both, whatever the types are of which nothing is known: their values might be no words.
+    pub(crate) fn surely_overlaps(&self, other: &Self) -> bool {
+        self.meets(other, |one, other| match (one, other) {
+            (Symbol::Char(_), Symbol::Value(Kind::Unknown))
+            | (Symbol::Value(Kind::Unknown), Symbol::Char(_)) => false,
+            _ => meet(one, other),
+        })
+    }
+
+    fn meets(&self, other: &Self, meet: impl Fn(Symbol, Symbol) -> bool) -> bool {
         let (ours, theirs) = (self.symbols(), other.symbols());
         let mut seen = HashSet::new();
         // A state is a place before a symbol, and whether the value there has begun.
@@ -216,7 +250,7 @@ fn meet(one: Symbol, other: Symbol) -> bool {
         (Symbol::Char(a), Symbol::Char(b)) => a == b,
         (Symbol::Char(c), Symbol::Value(kind)) | (Symbol::Value(kind), Symbol::Char(c)) => {
             match kind {
-                Kind::Any => is_of_value(c),
+                Kind::Unknown | Kind::Text => is_of_value(c),
                 Kind::Number => c.is_ascii_digit() || c == '-',
             }
         }
@@ -289,14 +323,27 @@ mod tests {
 
     #[test]
     fn integers_overlap_with_no_other_text() {
-        let number = Template::with_numbers("user:<id>", 1);
+        let numbers = |source, numbers| Template::with_kinds(source, Kinds { numbers, texts: 0 });
+        let number = numbers("user:<id>", 1);
         assert!(!number.overlaps(&Template::parse("user:all")));
         assert!(number.overlaps(&Template::parse("user:007")));
         assert!(number.overlaps(&Template::parse("user:<name>")));
         assert_eq!(number, Template::parse("user:<name>"));
-        let second = Template::with_numbers("<a>:<b>", 2);
+        let second = numbers("<a>:<b>", 2);
         assert!(second.overlaps(&Template::parse("x:1")));
         assert!(!second.overlaps(&Template::parse("1:x")));
+    }
+
+    #[test]
+    fn what_nothing_is_known_of_surely_overlaps_with_no_text() {
+        let texts = |source, texts| Template::with_kinds(source, Kinds { numbers: 0, texts });
+        let all = Template::parse("user:all");
+        assert!(Template::parse("user:<id>").overlaps(&all));
+        assert!(!Template::parse("user:<id>").surely_overlaps(&all));
+        assert!(!all.surely_overlaps(&Template::parse("user:<id>")));
+        assert!(texts("user:<name>", 1).surely_overlaps(&all));
+        assert!(!texts("<id>:<name>", 2).surely_overlaps(&all));
+        assert!(Template::parse("user:<id>").surely_overlaps(&Template::parse("user:<name>")));
     }
 
     #[test]

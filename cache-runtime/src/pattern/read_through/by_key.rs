@@ -159,7 +159,7 @@ where
         let body = self.loader.start(&cache, arguments);
         let (spec, shape) = (self.loader.spec(), self.shape);
         let call = (cache.clone(), spec, key.clone(), known.clone(), shape);
-        let refresh = Refresh::new(call, mark, &life, turn);
+        let refresh = Refresh::new(call, mark, &life, turn).ahead();
         refresh.run_in_time(body).await;
         match self.look(&cache, &key, &known).await {
             Look::Due(..) => Next::Later(inner.refreshes.pause(&key, &inner.clock)),
@@ -185,8 +185,11 @@ where
         let (life, age) = (found.life, found.life.age());
         let soft = life.soft().or(spec.refresh_after()).unwrap_or_default();
         if age < soft {
-            let left = soft - age;
-            return Look::Otherwise(Next::Newer { age, left });
+            return Look::Otherwise(Next::Newer {
+                age,
+                left: soft - age,
+                ttl_left: life.ttl().saturating_sub(age),
+            });
         }
         Look::Due(mark, life)
     }
