@@ -2,6 +2,8 @@
 
 #[path = "gradual/contract.rs"]
 mod contract;
+#[path = "gradual/late.rs"]
+mod late;
 #[path = "gradual/plan.rs"]
 mod plan;
 #[path = "gradual/storm.rs"]

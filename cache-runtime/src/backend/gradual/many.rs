@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::leases::Known;
 use super::sides::Sides;
 use crate::backend::{Ask, Fill, HeldLease, Lease, Stored};
 use crate::error::BackendError;
@@ -55,6 +56,21 @@ impl Sides {
         asks: &[Ask],
         ttl: Duration,
     ) -> Result<Vec<Lease>, BackendError> {
+        let answers = self.lease_many_at_either(asks, ttl).await;
+        for (at, ask) in asks.iter().enumerate() {
+            let granted = |answers: &Vec<_>| matches!(answers.get(at), Some(Lease::Granted(_)));
+            if !answers.as_ref().is_ok_and(granted) {
+                self.leases.over(ask.token);
+            }
+        }
+        answers
+    }
+
+    async fn lease_many_at_either(
+        self: &Arc<Self>,
+        asks: &[Ask],
+        ttl: Duration,
+    ) -> Result<Vec<Lease>, BackendError> {
         let (mut moved, mut rest, mut permit) = (Vec::new(), Vec::new(), None);
         for (at, ask) in asks.iter().enumerate() {
             match self.moved(&ask.key) {
@@ -80,6 +96,10 @@ impl Sides {
                 _ => {
                     let held: Vec<_> = wanted.iter().map(|it| (it.key.clone(), it.token)).collect();
                     let _ = self.ask_new(|new| new.release_many(&held)).await;
+                    for (_, token) in held {
+                        self.leases
+                            .note(token, ttl, |known| known.only_old = true)?;
+                    }
                     rest.append(&mut moved);
                 }
             }
@@ -105,8 +125,12 @@ impl Sides {
         self: &Arc<Self>,
         fills: Vec<Fill>,
     ) -> Result<Vec<bool>, BackendError> {
-        let (moved, rest): (Vec<usize>, Vec<usize>) =
-            (0..fills.len()).partition(|&at| self.moved(&fills[at].key).is_some());
+        let known: Vec<Known> = fills
+            .iter()
+            .map(|fill| self.leases.of(fill.token))
+            .collect();
+        let (moved, rest): (Vec<usize>, Vec<usize>) = (0..fills.len())
+            .partition(|&at| !known[at].only_old && self.moved(&fills[at].key).is_some());
         let at_new = self.fill_many_at_new(&fills, &moved);
         let (at_new, at_old) = race::both(at_new, self.fill_many_at_old(&fills, &rest)).await;
         let mut stored = vec![false; fills.len()];
@@ -117,11 +141,15 @@ impl Sides {
         let refused = |places: Vec<usize>| -> Vec<usize> {
             places.into_iter().filter(|&at| !stored[at]).collect()
         };
-        let (moved, rest) = (refused(moved), refused(rest));
+        let (moved, mut rest) = (refused(moved), refused(rest));
+        rest.retain(|&at| !known[at].only_old);
         let at_new = self.fill_many_at_new(&fills, &rest);
         let (at_new, at_old) = race::both(at_new, self.fill_many_at_old(&fills, &moved)).await;
         for at in at_new.into_iter().chain(at_old?) {
             stored[at] = true;
+        }
+        for fill in &fills {
+            self.leases.over(fill.token);
         }
         Ok(stored)
     }
@@ -161,6 +189,9 @@ impl Sides {
         held: &[HeldLease],
         ttl: Duration,
     ) -> Result<Vec<bool>, BackendError> {
+        for (_, token) in held {
+            self.leases.renewed(*token, ttl);
+        }
         let at_new = async {
             if self.route.permit().is_none() {
                 return Vec::new();
@@ -171,8 +202,8 @@ impl Sides {
         };
         let (at_old, at_new) = race::both(self.old.renew_many(held, ttl), at_new).await;
         let mut stand = at_old?;
-        for (stands, at_new) in stand.iter_mut().zip(at_new) {
-            *stands |= at_new;
+        for ((stands, at_new), (_, token)) in stand.iter_mut().zip(at_new).zip(held) {
+            *stands |= at_new && !self.leases.of(*token).only_old;
         }
         Ok(stand)
     }
@@ -181,6 +212,9 @@ impl Sides {
         self: &Arc<Self>,
         held: &[HeldLease],
     ) -> Result<(), BackendError> {
+        for (_, token) in held {
+            self.leases.over(*token);
+        }
         let at_new = async {
             if self.route.permit().is_some() {
                 let _ = self.ask_new(|new| new.release_many(held)).await;

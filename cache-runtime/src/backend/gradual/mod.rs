@@ -50,6 +50,7 @@
 //! Keys of write-behind writers cannot move, as pending values are the old backend's: name them with [`stays`](GradualBuilder::stays).
 
 mod clocks;
+mod leases;
 mod log;
 mod many;
 mod permit;

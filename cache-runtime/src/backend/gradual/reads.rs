@@ -64,6 +64,21 @@ impl Sides {
         ttl: Duration,
         mode: LeaseMode,
     ) -> Result<Lease, BackendError> {
+        let lease = self.lease_at_either(key, tags, token, ttl, mode).await;
+        if !matches!(lease, Ok(Lease::Granted(_))) {
+            self.leases.over(token);
+        }
+        lease
+    }
+
+    async fn lease_at_either(
+        self: &Arc<Self>,
+        key: &Key,
+        tags: &[Key],
+        token: Token,
+        ttl: Duration,
+        mode: LeaseMode,
+    ) -> Result<Lease, BackendError> {
         if let Some(number) = self.moved(key) {
             let asked = self.ask_new(|new| new.lease(key, tags, token, ttl, mode));
             match self.trusted(number, asked).await? {
@@ -74,6 +89,9 @@ impl Sides {
                 }
                 _ => {}
             }
+            // It may be granted there yet, when whatever it was to be ended by has passed.
+            self.leases
+                .note(token, ttl, |known| known.only_old = true)?;
         }
         self.old.lease(key, tags, token, ttl, mode).await
     }
@@ -102,7 +120,7 @@ impl Sides {
     }
 
     /// Stores where the lease was granted. That is not told by the token, and the share may have changed since: a lease that does not stand at the
-    /// one backend stands at the other, or nowhere.
+    /// one backend stands at the other, or nowhere. One that was handed on to the old backend counts there alone.
     pub(super) async fn fill(
         self: &Arc<Self>,
         key: &Key,
@@ -110,6 +128,21 @@ impl Sides {
         value: Stored,
         keep: Duration,
     ) -> Result<bool, BackendError> {
+        let filled = self.fill_at_either(key, token, value, keep).await?;
+        self.leases.over(token);
+        Ok(filled)
+    }
+
+    async fn fill_at_either(
+        self: &Arc<Self>,
+        key: &Key,
+        token: Token,
+        value: Stored,
+        keep: Duration,
+    ) -> Result<bool, BackendError> {
+        if self.leases.of(token).only_old {
+            return self.old.fill(key, token, value, keep).await;
+        }
         if self.moved(key).is_none() {
             return Ok(self.old.fill(key, token, value.clone(), keep).await?
                 || self.fill_new(key, token, value, keep).await);
@@ -141,8 +174,10 @@ impl Sides {
         token: Token,
         ttl: Duration,
     ) -> Result<bool, BackendError> {
+        self.leases.renewed(token, ttl);
+        let only_old = self.leases.of(token).only_old;
         let at_new = async {
-            let open = self.route.permit().is_some();
+            let open = !only_old && self.route.permit().is_some();
             open && self
                 .ask_new(|new| new.renew(key, token, ttl))
                 .await
@@ -159,6 +194,7 @@ impl Sides {
         key: &Key,
         token: Token,
     ) -> Result<(), BackendError> {
+        self.leases.over(token);
         let at_new = async {
             if self.route.permit().is_some() {
                 // At worst it ends by its expiry.

@@ -11,6 +11,7 @@ use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 use super::clocks::Clocks;
+use super::leases::Leases;
 use super::permit::{self, Permit};
 use super::route::Route;
 use crate::backend::{Backend, BackendFuture};
@@ -42,6 +43,7 @@ pub(super) struct Sides {
     pub(super) settle: Duration,
     pub(super) stays: Option<Stays>,
     pub(super) clocks: Clocks,
+    pub(super) leases: Leases,
     health: Health,
 }
 
@@ -102,6 +104,7 @@ impl Sides {
             settle,
             stays,
             clocks: Clocks::default(),
+            leases: Leases::default(),
             health: Health {
                 made: Instant::now(),
                 failures: AtomicU32::new(0),
