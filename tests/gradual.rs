@@ -6,6 +6,8 @@ mod contract;
 mod late;
 #[path = "gradual/plan.rs"]
 mod plan;
+#[path = "gradual/replaced.rs"]
+mod replaced;
 #[path = "gradual/storm.rs"]
 mod storm;
 #[path = "gradual/trouble.rs"]

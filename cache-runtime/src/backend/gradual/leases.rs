@@ -8,12 +8,13 @@ use tokio::time::Instant;
 
 use crate::backend::Token;
 use crate::error::{BackendError, BackendErrorKind};
+use crate::key::Key;
 
 /// So many are known at a time. Those of loads under way are far fewer; more are not given.
 const MOST: usize = 1 << 16;
-/// A lease that nobody fills, releases or renews is forgotten so long after its end. What the new backend was asked for under it has come there by
-/// then, or does not come.
-const FORGOTTEN: Duration = Duration::from_secs(60 * 60);
+/// A lease that nobody fills, releases or renews is forgotten so long after its end, where room is needed. What the new backend was asked for under it
+/// has come there by then, or does not come.
+const FORGOTTEN: Duration = Duration::from_secs(60);
 
 /// What is known of a lease.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -27,7 +28,9 @@ pub(super) struct Known {
 
 #[derive(Debug)]
 struct Noted {
+    key: Key,
     known: Known,
+    granted: bool,
     until: Instant,
 }
 
@@ -39,6 +42,7 @@ impl Leases {
     /// Notes it before the lease can be granted. An error if that cannot be kept: then the lease must not be asked for.
     pub(super) fn note(
         &self,
+        key: &Key,
         token: Token,
         ttl: Duration,
         change: impl FnOnce(&mut Known),
@@ -53,7 +57,9 @@ impl Leases {
             }
         }
         let noted = noted.entry(token).or_insert(Noted {
+            key: key.clone(),
             known: Known::default(),
+            granted: false,
             until: now,
         });
         noted.until = until(now, ttl);
@@ -72,6 +78,24 @@ impl Leases {
         if let Some(noted) = noted.get_mut(&token) {
             noted.until = until(Instant::now(), ttl);
         }
+    }
+
+    /// The answer has come that it was granted.
+    pub(super) fn granted(&self, token: Token) {
+        let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(noted) = noted.get_mut(&token) {
+            noted.granted = true;
+        }
+    }
+
+    /// Those that end when a value of this key is put: what they were to take the place of is gone then. One that the new backend may grant yet is
+    /// none of them, nor is one that may be granted after the put.
+    pub(super) fn ended_by_put(&self, key: &Key) -> Vec<Token> {
+        let noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let ended = noted
+            .iter()
+            .filter(|(_, noted)| noted.granted && !noted.known.only_old && noted.key == *key);
+        ended.map(|(token, _)| *token).collect()
     }
 
     /// Nothing is stored under it any more.
@@ -93,8 +117,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_is_known_is_bounded_and_never_forgotten_while_it_counts() {
         let leases = Leases::default();
+        let key = Key::from("row:1");
         let (ttl, first) = (Duration::from_secs(10), Token::fresh());
-        let note = |token| leases.note(token, ttl, |known| known.only_old = true);
+        let note = |token| leases.note(&key, token, ttl, |known| known.only_old = true);
         note(first).expect("there is room");
         for _ in 1..MOST {
             note(Token::fresh()).expect("there is room");
@@ -108,7 +133,24 @@ mod tests {
         let later = Token::fresh();
         note(later).expect("the others have ended");
         assert!(leases.of(first).only_old);
+        leases.granted(first);
+        assert!(leases.ended_by_put(&key).is_empty());
         leases.over(first);
         assert_eq!(leases.of(first), Known::default());
+    }
+
+    /// As of the functions whose values are put, and not filled under the lease of their load.
+    #[tokio::test]
+    async fn a_value_that_is_put_ends_what_is_known_of_what_it_replaces() {
+        let (leases, key, token) = (Leases::default(), Key::from("row:1"), Token::fresh());
+        let ttl = Duration::from_secs(10);
+        leases
+            .note(&key, token, ttl, |known| known.replaces = true)
+            .expect("there is room");
+        assert!(leases.of(token).replaces);
+        assert!(leases.ended_by_put(&key).is_empty(), "not granted yet");
+        leases.granted(token);
+        assert!(leases.ended_by_put(&Key::from("row:2")).is_empty());
+        assert_eq!(leases.ended_by_put(&key), [token]);
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::leases::Known;
-use super::sides::Sides;
+use super::sides::{Side, Sides};
 use crate::backend::{Ask, Fill, HeldLease, Lease, Stored};
 use crate::error::BackendError;
 use crate::key::Key;
@@ -56,10 +56,18 @@ impl Sides {
         asks: &[Ask],
         ttl: Duration,
     ) -> Result<Vec<Lease>, BackendError> {
-        let answers = self.lease_many_at_either(asks, ttl).await;
+        let noted = asks
+            .iter()
+            .try_for_each(|ask| self.note_mode(&ask.key, ask.token, ttl, ask.mode));
+        let answers = match noted {
+            Ok(()) => self.lease_many_at_either(asks, ttl).await,
+            Err(error) => Err(error),
+        };
         for (at, ask) in asks.iter().enumerate() {
             let granted = |answers: &Vec<_>| matches!(answers.get(at), Some(Lease::Granted(_)));
-            if !answers.as_ref().is_ok_and(granted) {
+            if answers.as_ref().is_ok_and(granted) {
+                self.leases.granted(ask.token);
+            } else {
                 self.leases.over(ask.token);
             }
         }
@@ -96,9 +104,9 @@ impl Sides {
                 _ => {
                     let held: Vec<_> = wanted.iter().map(|it| (it.key.clone(), it.token)).collect();
                     let _ = self.ask_new(|new| new.release_many(&held)).await;
-                    for (_, token) in held {
+                    for (key, token) in held {
                         self.leases
-                            .note(token, ttl, |known| known.only_old = true)?;
+                            .note(&key, token, ttl, |known| known.only_old = true)?;
                     }
                     rest.append(&mut moved);
                 }
@@ -131,27 +139,48 @@ impl Sides {
             .collect();
         let (moved, rest): (Vec<usize>, Vec<usize>) = (0..fills.len())
             .partition(|&at| !known[at].only_old && self.moved(&fills[at].key).is_some());
-        let at_new = self.fill_many_at_new(&fills, &moved);
-        let (at_new, at_old) = race::both(at_new, self.fill_many_at_old(&fills, &rest)).await;
-        let mut stored = vec![false; fills.len()];
-        for at in at_new.into_iter().chain(at_old?) {
-            stored[at] = true;
-        }
+        let mut sides = vec![None; fills.len()];
+        self.fill_many_each(&fills, &moved, &rest, &mut sides)
+            .await?;
         // As with one: what is refused there may stand here.
         let refused = |places: Vec<usize>| -> Vec<usize> {
-            places.into_iter().filter(|&at| !stored[at]).collect()
+            places
+                .into_iter()
+                .filter(|&at| sides[at].is_none() && !known[at].only_old)
+                .collect()
         };
-        let (moved, mut rest) = (refused(moved), refused(rest));
-        rest.retain(|&at| !known[at].only_old);
-        let at_new = self.fill_many_at_new(&fills, &rest);
-        let (at_new, at_old) = race::both(at_new, self.fill_many_at_old(&fills, &moved)).await;
-        for at in at_new.into_iter().chain(at_old?) {
-            stored[at] = true;
+        let (moved, rest) = (refused(moved), refused(rest));
+        self.fill_many_each(&fills, &rest, &moved, &mut sides)
+            .await?;
+        for side in [Side::New, Side::Old] {
+            let replaced = |&at: &usize| known[at].replaces && sides[at] == Some(side);
+            let replaced = (0..fills.len()).filter(replaced);
+            let keys: Vec<Key> = replaced.map(|at| fills[at].key.clone()).collect();
+            self.replaced_at(Some(side), &keys).await?;
         }
         for fill in &fills {
             self.leases.over(fill.token);
         }
-        Ok(stored)
+        Ok(sides.into_iter().map(|side| side.is_some()).collect())
+    }
+
+    /// Stores those of the one list at the new backend and those of the other at the old one, and notes where it was done.
+    async fn fill_many_each(
+        self: &Arc<Self>,
+        fills: &[Fill],
+        new: &[usize],
+        old: &[usize],
+        sides: &mut [Option<Side>],
+    ) -> Result<(), BackendError> {
+        let at_new = self.fill_many_at_new(fills, new);
+        let (at_new, at_old) = race::both(at_new, self.fill_many_at_old(fills, old)).await;
+        for at in at_new {
+            sides[at] = Some(Side::New);
+        }
+        for at in at_old? {
+            sides[at] = Some(Side::Old);
+        }
+        Ok(())
     }
 
     /// Stores those of these places, and tells of which it was done.

@@ -3,11 +3,13 @@
 //! What the new backend says counts only if the permit still stands when it has said it, and is the one that was known before it was asked. So
 //! the permit stood all the while, and the new backend had been told everything that was over before.
 
+use std::slice;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::leases::Known;
 use super::permit::{self, Permit};
-use super::sides::Sides;
+use super::sides::{Side, Sides};
 use crate::backend::{Lease, LeaseMode, Stored, Token};
 use crate::error::BackendError;
 use crate::key::Key;
@@ -64,11 +66,28 @@ impl Sides {
         ttl: Duration,
         mode: LeaseMode,
     ) -> Result<Lease, BackendError> {
+        self.note_mode(key, token, ttl, mode)?;
         let lease = self.lease_at_either(key, tags, token, ttl, mode).await;
-        if !matches!(lease, Ok(Lease::Granted(_))) {
-            self.leases.over(token);
+        match lease {
+            Ok(Lease::Granted(_)) => self.leases.granted(token),
+            _ => self.leases.over(token),
         }
         lease
+    }
+
+    /// A value that is to take the place of another is the only one there may be, when it is stored.
+    pub(super) fn note_mode(
+        &self,
+        key: &Key,
+        token: Token,
+        ttl: Duration,
+        mode: LeaseMode,
+    ) -> Result<(), BackendError> {
+        if mode == LeaseMode::IfMissing {
+            return Ok(());
+        }
+        self.leases
+            .note(key, token, ttl, |known| known.replaces = true)
     }
 
     async fn lease_at_either(
@@ -91,7 +110,7 @@ impl Sides {
             }
             // It may be granted there yet, when whatever it was to be ended by has passed.
             self.leases
-                .note(token, ttl, |known| known.only_old = true)?;
+                .note(key, token, ttl, |known| known.only_old = true)?;
         }
         self.old.lease(key, tags, token, ttl, mode).await
     }
@@ -128,27 +147,48 @@ impl Sides {
         value: Stored,
         keep: Duration,
     ) -> Result<bool, BackendError> {
-        let filled = self.fill_at_either(key, token, value, keep).await?;
+        let known = self.leases.of(token);
+        let gone = slice::from_ref(key);
+        let side = self.fill_at_either(key, known, token, value, keep).await?;
+        if known.replaces {
+            self.replaced_at(side, gone).await?;
+        }
         self.leases.over(token);
-        Ok(filled)
+        Ok(side.is_some())
     }
 
+    /// Tells where it was stored.
     async fn fill_at_either(
         self: &Arc<Self>,
         key: &Key,
+        known: Known,
         token: Token,
         value: Stored,
         keep: Duration,
-    ) -> Result<bool, BackendError> {
-        if self.leases.of(token).only_old {
-            return self.old.fill(key, token, value, keep).await;
+    ) -> Result<Option<Side>, BackendError> {
+        let moved = self.moved(key).is_some() && !known.only_old;
+        if moved && self.fill_new(key, token, value.clone(), keep).await {
+            return Ok(Some(Side::New));
         }
-        if self.moved(key).is_none() {
-            return Ok(self.old.fill(key, token, value.clone(), keep).await?
-                || self.fill_new(key, token, value, keep).await);
+        if self.old.fill(key, token, value.clone(), keep).await? {
+            return Ok(Some(Side::Old));
         }
-        Ok(self.fill_new(key, token, value.clone(), keep).await
-            || self.old.fill(key, token, value, keep).await?)
+        let at_new = !moved && !known.only_old && self.fill_new(key, token, value, keep).await;
+        Ok(at_new.then_some(Side::New))
+    }
+
+    /// What these keys have at the other backend is older than what was stored here in place of it: it would be read at another share, or when all keys
+    /// go back.
+    pub(super) async fn replaced_at(
+        self: &Arc<Self>,
+        side: Option<Side>,
+        keys: &[Key],
+    ) -> Result<(), BackendError> {
+        match side.filter(|_| !keys.is_empty()) {
+            None => Ok(()),
+            Some(Side::New) => self.old.invalidate(keys).await,
+            Some(Side::Old) => self.tell_new(|new| new.invalidate(keys)).await.map(drop),
+        }
     }
 
     async fn fill_new(

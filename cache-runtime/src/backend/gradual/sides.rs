@@ -32,6 +32,13 @@ const ANSWERED: Duration = Duration::from_secs(1);
 /// Which keys never move.
 pub(super) type Stays = Box<dyn Fn(&Key) -> bool + Send + Sync>;
 
+/// One of the two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Side {
+    Old,
+    New,
+}
+
 /// Both backends.
 pub(super) struct Sides {
     pub(super) old: Arc<dyn Backend>,

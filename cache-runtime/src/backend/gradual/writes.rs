@@ -32,6 +32,20 @@ impl Sides {
         value: Stored,
         keep: Duration,
     ) -> Result<bool, BackendError> {
+        let ended = self.leases.ended_by_put(key);
+        let stored = self.put_at_both(key, value, keep).await?;
+        for token in ended {
+            self.leases.over(token);
+        }
+        Ok(stored)
+    }
+
+    async fn put_at_both(
+        self: &Arc<Self>,
+        key: &Key,
+        value: Stored,
+        keep: Duration,
+    ) -> Result<bool, BackendError> {
         let gone = slice::from_ref(key);
         if self.moved(key).is_none() {
             let removed = self.tell_new(|new| new.invalidate(gone));
