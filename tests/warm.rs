@@ -378,6 +378,31 @@ async fn at_its_deadline_what_is_under_way_is_given_up() {
     assert_eq!(within(cache.scope(load_gated(gate, 1))).await, 1);
 }
 
+/// Nothing in it ever waits: what is to end it has a turn all the same, on the one thread that there is.
+#[tokio::test]
+async fn items_that_are_there_in_memory_keep_nobody_from_a_turn() {
+    let (cache, gate) = (in_memory().await, Gate::new());
+    gate.open();
+    cache.scope(load_gated(gate.clone(), 1)).await;
+    let endless = || std::iter::repeat(1);
+    let late = cache
+        .warm()
+        .arguments(endless(), |id| load_gated(gate.clone(), id));
+    let report = within(late.deadline(Duration::from_millis(20)).run()).await;
+    assert_eq!(report.end, WarmEnd::Deadline);
+    let stopped = cache
+        .warm()
+        .arguments(endless(), |id| load_gated(gate.clone(), id));
+    let stop = stopped.stopper();
+    let stopping = async {
+        tokio::task::yield_now().await;
+        stop.stop();
+    };
+    let (report, ()) = within(async { tokio::join!(stopped.run(), stopping) }).await;
+    assert_eq!(report.end, WarmEnd::Stopped);
+    assert!(report.already_there > 0, "{report}");
+}
+
 #[tokio::test]
 async fn dropped_it_drops_what_is_under_way() {
     on_each_backend(async |cache| {

@@ -22,6 +22,10 @@ use crate::clock::Moment;
 use crate::key::Key;
 use crate::race;
 
+/// After so many steps others have a turn: items that are there in memory never wait, and a warm-up of them would hold its task, and the deadline and
+/// the stop with it.
+const BREATH: u32 = 32;
+
 impl Cache {
     /// Begins a warm-up of this cache: say what is to be loaded, and [`run`](WarmUp::run) it.
     ///
@@ -275,13 +279,10 @@ impl<I: Items> WarmUp<I> {
             began,
         };
         let complete = match deadline {
-            None => {
-                run.all().await;
-                true
-            }
+            None => run.all().await,
             Some(after) => {
                 let all = Box::pin(run.all());
-                race::within(all, clock.sleep(after)).await.is_some()
+                race::within(all, clock.sleep(after)).await == Some(true)
             }
         };
         run.end(complete)
@@ -313,12 +314,21 @@ enum Step<W> {
 }
 
 impl<I: Items> Run<I> {
-    async fn all(&mut self) {
+    /// `false` if the deadline passed.
+    async fn all(&mut self) -> bool {
         let mut crew = Crew::new(self.options.concurrency.get());
+        let mut steps = 0_u32;
         loop {
+            steps = steps.wrapping_add(1);
+            if steps.is_multiple_of(BREATH) {
+                tokio::task::yield_now().await;
+            }
+            if self.is_late() {
+                return false;
+            }
             let stop = self.options.stop.clone();
             match self.step(crew.is_full(), crew.busy() == 0) {
-                Step::Over => return,
+                Step::Over => return true,
                 Step::Begin(item) => crew.begin(work(self.cache.clone(), item)),
                 Step::Wait => {
                     let stop = stop.0.set.notified();
@@ -334,6 +344,11 @@ impl<I: Items> Run<I> {
             }
             self.under_way = crew.busy() as u64;
         }
+    }
+
+    fn is_late(&self) -> bool {
+        let passed = || self.cache.inner.clock.now().since(self.began);
+        self.options.deadline.is_some_and(|after| passed() >= after)
     }
 
     /// Takes the next item, as soon as there is room for it, and tells when it may begin.
@@ -385,16 +400,19 @@ impl<I: Items> Run<I> {
     fn count(&mut self, done: Done) {
         done.count(&mut self.report);
         let (left, known) = self.items.left();
-        let total = known.then(|| self.report.done() + self.under_way.saturating_sub(1) + left);
+        let begun = self.report.done() + self.under_way.saturating_sub(1);
+        let total = known.then(|| begun.saturating_add(left));
         let now = self.cache.inner.clock.now();
         self.display.update(&self.report, total, now);
     }
 
     fn end(mut self, complete: bool) -> WarmReport {
         let (left, _) = self.items.left();
-        self.report.skipped += left + u64::from(self.waiting.is_some());
+        // A list without an end has as many as can be counted.
+        let waiting = u64::from(self.waiting.is_some());
+        self.report.skipped = left.saturating_add(waiting);
         if !complete {
-            self.report.skipped += self.under_way;
+            self.report.skipped = self.report.skipped.saturating_add(self.under_way);
             self.report.end = WarmEnd::Deadline;
         } else if self.report.skipped > 0 {
             self.report.end = WarmEnd::Stopped;
