@@ -272,6 +272,7 @@ impl<I: Items> WarmUp<I> {
             pace: Pace::new(options.rate),
             report: WarmReport::default(),
             under_way: 0,
+            ended: false,
             waiting: None,
             options,
             cache,
@@ -299,6 +300,8 @@ struct Run<I: Items> {
     report: WarmReport,
     began: Moment,
     under_way: u64,
+    /// There are no more items.
+    ended: bool,
     /// The next item, and when it may begin.
     waiting: Option<(Moment, Item<I::Work>)>,
 }
@@ -355,11 +358,14 @@ impl<I: Items> Run<I> {
     fn step(&mut self, full: bool, idle: bool) -> Step<I::Work> {
         if !full && !self.options.stop.is_set() {
             let now = self.cache.inner.clock.now();
-            if self.waiting.is_none()
-                && let Some(item) = self.items.next(&self.cache)
-            {
-                let due = self.began.after(item.due);
-                self.waiting = Some((self.pace.turn(now).max(due), item));
+            if self.waiting.is_none() && !self.ended {
+                match self.items.next(&self.cache) {
+                    Some(item) => {
+                        let due = self.began.after(item.due);
+                        self.waiting = Some((self.pace.turn(now).max(due), item));
+                    }
+                    None => self.ended = true,
+                }
             }
             match self.waiting.take_if(|(turn, _)| *turn <= now) {
                 Some((_, item)) => {
@@ -407,14 +413,14 @@ impl<I: Items> Run<I> {
     }
 
     fn end(mut self, complete: bool) -> WarmReport {
-        let (left, _) = self.items.left();
+        let (left, known) = self.items.left();
         // A list without an end has as many as can be counted.
         let waiting = u64::from(self.waiting.is_some());
         self.report.skipped = left.saturating_add(waiting);
         if !complete {
             self.report.skipped = self.report.skipped.saturating_add(self.under_way);
             self.report.end = WarmEnd::Deadline;
-        } else if self.report.skipped > 0 {
+        } else if self.report.skipped > 0 || !(self.ended || known) {
             self.report.end = WarmEnd::Stopped;
         }
         self.report.elapsed = self.cache.inner.clock.now().since(self.began);
