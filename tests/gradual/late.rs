@@ -1,5 +1,6 @@
 //! A new backend that carries an operation out when its caller has long given up.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -18,6 +19,8 @@ struct Late {
     inner: Arc<Memory>,
     permits: Arc<Semaphore>,
     asked: Arc<Mutex<Vec<JoinHandle<()>>>>,
+    /// So many renewals of a write are late.
+    late_renewals: Arc<AtomicUsize>,
 }
 
 impl Late {
@@ -26,6 +29,7 @@ impl Late {
             inner: Arc::default(),
             permits: Arc::new(Semaphore::new(0)),
             asked: Arc::default(),
+            late_renewals: Arc::default(),
         }
     }
 
@@ -119,6 +123,11 @@ impl Backend for Late {
         token: Token,
         ttl: Duration,
     ) -> BackendFuture<'a, bool> {
+        let less = |late: usize| late.checked_sub(1);
+        let (order, late) = (Ordering::SeqCst, &self.late_renewals);
+        if late.fetch_update(order, order, less).is_ok() {
+            return Box::pin(std::future::pending());
+        }
         self.inner.renew_write(key, token, ttl)
     }
 
@@ -218,5 +227,25 @@ async fn a_lease_that_is_granted_late_stores_nothing_from_before_an_invalidation
             assert!(new.get(&key).await.unwrap().is_none(), "many: {many}");
             assert_eq!(rollout.status().share, 1.0);
         }
+    }
+}
+
+#[tokio::test]
+async fn one_late_renewal_of_a_write_ends_no_roll_out_and_two_are_told_of() {
+    for (late, ended) in [(1, false), (2, true)] {
+        let new = Late::new();
+        let builder = Gradual::builder(Memory::new(), new.clone()).settle(Duration::ZERO);
+        let builder = builder.patience(Duration::from_millis(5));
+        let (backend, rollout) = builder.build().unwrap();
+        rollout.grow_to(1.0).await.unwrap();
+        let (key, token) = (Key::from("row:1"), Token::fresh());
+        backend.begin_write(&key, token, TTL).await.unwrap();
+        new.late_renewals.store(late, Ordering::SeqCst);
+        assert!(backend.renew_write(&key, token, TTL).await.unwrap());
+        let status = rollout.status();
+        assert_eq!(status.endings, u64::from(ended));
+        assert_eq!(status.share, if ended { 0.0 } else { 1.0 });
+        let trouble = status.trouble.unwrap_or_default();
+        assert_eq!(trouble.contains("did not renew"), ended, "{trouble}");
     }
 }
