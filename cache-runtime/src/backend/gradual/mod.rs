@@ -33,7 +33,9 @@
 //! No read is older than what the old backend alone would have given, while the share grows and shrinks, and in processes that have another share for a
 //! moment. Every write and every invalidation reaches both backends before it returns, whatever the share. Where it does not reach the new one, the *permit* to use that one
 //! is taken away before it returns: an entry of the old backend, which each read from the new one asks for at the same time, and which is given again only once the new backend
-//! has been emptied. So a read costs one small read of the old backend as long as the roll-out lasts, and a new backend that fails costs hits and no truth.
+//! has been emptied. So a read costs one small read of the old backend as long as the roll-out lasts, and a new backend that fails costs hits and no truth: *if it comes back with all that it had taken, or empty*. One that comes back with data from
+//! before, as a server that was restarted from a snapshot or a replica that was behind and took over, has forgotten invalidations that it had confirmed, and nobody can tell: then
+//! [withdraw](Rollout::withdraw) and grow anew, which empties it. Until that is done a key can be read as it was at the time of those data, for the rest of its time.
 //!
 //! A new backend that fails or takes longer than its [patience](GradualBuilder::patience) is passed over: the call asks the old one. What fails in the old backend fails, as it would
 //! without a new one.
