@@ -2,8 +2,12 @@
 
 #[path = "gradual/contract.rs"]
 mod contract;
+#[path = "gradual/late.rs"]
+mod late;
 #[path = "gradual/plan.rs"]
 mod plan;
+#[path = "gradual/replaced.rs"]
+mod replaced;
 #[path = "gradual/storm.rs"]
 mod storm;
 #[path = "gradual/trouble.rs"]

@@ -378,6 +378,50 @@ async fn at_its_deadline_what_is_under_way_is_given_up() {
     assert_eq!(within(cache.scope(load_gated(gate, 1))).await, 1);
 }
 
+/// Nothing in it ever waits: what is to end it has a turn all the same, on the one thread that there is.
+#[tokio::test]
+async fn items_that_are_there_in_memory_keep_nobody_from_a_turn() {
+    let (cache, gate) = (in_memory().await, Gate::new());
+    gate.open();
+    cache.scope(load_gated(gate.clone(), 1)).await;
+    let endless = || std::iter::repeat(1);
+    let late = cache
+        .warm()
+        .arguments(endless(), |id| load_gated(gate.clone(), id));
+    let report = within(late.deadline(Duration::from_millis(20)).run()).await;
+    assert_eq!(report.end, WarmEnd::Deadline);
+    let stopped = cache
+        .warm()
+        .arguments(endless(), |id| load_gated(gate.clone(), id));
+    let stop = stopped.stopper();
+    let stopping = async {
+        tokio::task::yield_now().await;
+        stop.stop();
+    };
+    let (report, ()) = within(async { tokio::join!(stopped.run(), stopping) }).await;
+    assert_eq!(report.end, WarmEnd::Stopped);
+    assert!(report.already_there > 0, "{report}");
+}
+
+/// Its list does not say how many there are left.
+#[tokio::test]
+async fn stopped_in_a_list_of_unknown_length_it_is_not_complete() {
+    let (cache, gate) = (in_memory().await, Gate::new());
+    let list = || (1..=10).filter(|_| true);
+    let call = |id| load_gated(gate.clone(), id);
+    let warm_up = cache.warm().arguments(list(), call).concurrency(3);
+    let stop = warm_up.stopper();
+    let stopping = async {
+        gate.arrived(3).await;
+        stop.stop();
+        gate.open();
+    };
+    let (report, ()) = within(async { tokio::join!(warm_up.run(), stopping) }).await;
+    assert_eq!((report.loaded, report.end), (3, WarmEnd::Stopped));
+    let report = within(cache.warm().arguments(list(), call).run()).await;
+    assert_eq!((report.done(), report.end), (10, WarmEnd::Complete));
+}
+
 #[tokio::test]
 async fn dropped_it_drops_what_is_under_way() {
     on_each_backend(async |cache| {
@@ -414,6 +458,17 @@ async fn a_panic_is_the_error_of_its_item_alone() {
     let report = cache.warm().arguments(1..=4, only_odd).run().await;
     assert_eq!((report.loaded, report.failed), (2, 2));
     assert_eq!(report.errors[0].to_string(), "item 2: panicked: 2 is even");
+    // And one before there is anything to be awaited.
+    let call = |id: u64| {
+        assert!(id != 2, "2 is refused");
+        only_odd(id)
+    };
+    let report = cache.warm().arguments(1..=3, call).run().await;
+    assert_eq!((report.already_there, report.failed), (2, 1));
+    assert_eq!(
+        report.errors[0].to_string(),
+        "item 2: panicked: 2 is refused"
+    );
 }
 
 #[tokio::test]

@@ -211,3 +211,22 @@ async fn an_answer_from_before_a_new_beginning_is_not_used() {
     let (found, ()) = within(async { tokio::join!(read, again) }).await;
     assert!(found.is_none(), "it was invalidated before the read began");
 }
+
+/// The permit could not be taken away, and is there yet: this process has ended it, and cannot take it up again.
+#[tokio::test]
+async fn who_has_ended_a_roll_out_begins_it_anew() {
+    let stores = Stores::default();
+    let (old, faults) = Faulty::new(stores.old.clone());
+    let builder = super::patient(Gradual::builder(old, stores.new.clone()));
+    let (_backend, rollout) = builder.build().unwrap();
+    rollout.grow_to(1.0).await.unwrap();
+    let (key, kept) = (Key::from("row:1"), Duration::from_secs(60));
+    stores.new.put(&key, value(1), kept).await.unwrap();
+    faults.set(Fault::Down);
+    assert!(rollout.withdraw().await.is_err());
+    faults.heal();
+    assert!(has(&stores.old, "%roll-out").await);
+    rollout.grow_to(0.5).await.unwrap();
+    assert_eq!(rollout.status().share, 0.5);
+    assert!(!has(&stores.new, "row:1").await, "emptied first");
+}

@@ -9,6 +9,8 @@ use std::task::{Context, Poll, Wake, Waker};
 /// A bounded set of futures.
 pub(super) struct Crew<F> {
     places: Vec<Place<F>>,
+    /// Where the next look begins: after the last that was done, so that one place cannot take every turn.
+    from: usize,
     busy: usize,
     most: usize,
     driver: Arc<Driver>,
@@ -50,6 +52,7 @@ impl<F: Future> Crew<F> {
     pub(super) fn new(most: usize) -> Self {
         Self {
             places: Vec::new(),
+            from: 0,
             busy: 0,
             most,
             driver: Arc::default(),
@@ -86,7 +89,10 @@ impl<F: Future> Crew<F> {
     pub(super) fn poll_done(&mut self, cx: &mut Context<'_>) -> Poll<F::Output> {
         // Set before they are polled: who rings from now on finds it.
         self.driver.follow(cx.waker());
-        for place in &mut self.places {
+        let count = self.places.len();
+        let from = self.from.min(count);
+        for at in (from..count).chain(0..from) {
+            let place = &mut self.places[at];
             let Some(work) = &mut place.work else {
                 continue;
             };
@@ -97,6 +103,7 @@ impl<F: Future> Crew<F> {
             if let Poll::Ready(output) = work.as_mut().poll(&mut Context::from_waker(&waker)) {
                 place.work = None;
                 self.busy -= 1;
+                self.from = at + 1;
                 // Others may have been woken too, and are polled when the driver comes back for them.
                 return Poll::Ready(output);
             }
@@ -156,6 +163,18 @@ mod tests {
         crew.begin(std::future::ready(2));
         assert_eq!(poll_fn(|cx| crew.poll_done(cx)).await, 1);
         assert_eq!(poll_fn(|cx| crew.poll_done(cx)).await, 2);
+    }
+
+    /// Its place is taken anew at once, by another that is done as soon.
+    #[tokio::test]
+    async fn one_that_is_done_at_once_keeps_no_other_from_its_turn() {
+        let mut crew = Crew::new(2);
+        crew.begin(std::future::ready(1));
+        crew.begin(std::future::ready(2));
+        assert_eq!(poll_fn(|cx| crew.poll_done(cx)).await, 1);
+        crew.begin(std::future::ready(3));
+        assert_eq!(poll_fn(|cx| crew.poll_done(cx)).await, 2);
+        assert_eq!(poll_fn(|cx| crew.poll_done(cx)).await, 3);
     }
 
     #[tokio::test]

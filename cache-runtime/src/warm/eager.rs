@@ -22,6 +22,10 @@ use crate::clock::Moment;
 use crate::key::Key;
 use crate::race;
 
+/// After so many steps others have a turn: items that are there in memory never wait, and a warm-up of them would hold its task, and the deadline and
+/// the stop with it.
+const BREATH: u32 = 32;
+
 impl Cache {
     /// Begins a warm-up of this cache: say what is to be loaded, and [`run`](WarmUp::run) it.
     ///
@@ -268,6 +272,7 @@ impl<I: Items> WarmUp<I> {
             pace: Pace::new(options.rate),
             report: WarmReport::default(),
             under_way: 0,
+            ended: false,
             waiting: None,
             options,
             cache,
@@ -275,13 +280,10 @@ impl<I: Items> WarmUp<I> {
             began,
         };
         let complete = match deadline {
-            None => {
-                run.all().await;
-                true
-            }
+            None => run.all().await,
             Some(after) => {
                 let all = Box::pin(run.all());
-                race::within(all, clock.sleep(after)).await.is_some()
+                race::within(all, clock.sleep(after)).await == Some(true)
             }
         };
         run.end(complete)
@@ -298,6 +300,8 @@ struct Run<I: Items> {
     report: WarmReport,
     began: Moment,
     under_way: u64,
+    /// There are no more items.
+    ended: bool,
     /// The next item, and when it may begin.
     waiting: Option<(Moment, Item<I::Work>)>,
 }
@@ -313,12 +317,21 @@ enum Step<W> {
 }
 
 impl<I: Items> Run<I> {
-    async fn all(&mut self) {
+    /// `false` if the deadline passed.
+    async fn all(&mut self) -> bool {
         let mut crew = Crew::new(self.options.concurrency.get());
+        let mut steps = 0_u32;
         loop {
+            steps = steps.wrapping_add(1);
+            if steps.is_multiple_of(BREATH) {
+                tokio::task::yield_now().await;
+            }
+            if self.is_late() {
+                return false;
+            }
             let stop = self.options.stop.clone();
             match self.step(crew.is_full(), crew.busy() == 0) {
-                Step::Over => return,
+                Step::Over => return true,
                 Step::Begin(item) => crew.begin(work(self.cache.clone(), item)),
                 Step::Wait => {
                     let stop = stop.0.set.notified();
@@ -336,15 +349,23 @@ impl<I: Items> Run<I> {
         }
     }
 
+    fn is_late(&self) -> bool {
+        let passed = || self.cache.inner.clock.now().since(self.began);
+        self.options.deadline.is_some_and(|after| passed() >= after)
+    }
+
     /// Takes the next item, as soon as there is room for it, and tells when it may begin.
     fn step(&mut self, full: bool, idle: bool) -> Step<I::Work> {
         if !full && !self.options.stop.is_set() {
             let now = self.cache.inner.clock.now();
-            if self.waiting.is_none()
-                && let Some(item) = self.items.next(&self.cache)
-            {
-                let due = self.began.after(item.due);
-                self.waiting = Some((self.pace.turn(now).max(due), item));
+            if self.waiting.is_none() && !self.ended {
+                match self.items.next(&self.cache) {
+                    Some(item) => {
+                        let due = self.began.after(item.due);
+                        self.waiting = Some((self.pace.turn(now).max(due), item));
+                    }
+                    None => self.ended = true,
+                }
             }
             match self.waiting.take_if(|(turn, _)| *turn <= now) {
                 Some((_, item)) => {
@@ -385,18 +406,21 @@ impl<I: Items> Run<I> {
     fn count(&mut self, done: Done) {
         done.count(&mut self.report);
         let (left, known) = self.items.left();
-        let total = known.then(|| self.report.done() + self.under_way.saturating_sub(1) + left);
+        let begun = self.report.done() + self.under_way.saturating_sub(1);
+        let total = known.then(|| begun.saturating_add(left));
         let now = self.cache.inner.clock.now();
         self.display.update(&self.report, total, now);
     }
 
     fn end(mut self, complete: bool) -> WarmReport {
-        let (left, _) = self.items.left();
-        self.report.skipped += left + u64::from(self.waiting.is_some());
+        let (left, known) = self.items.left();
+        // A list without an end has as many as can be counted.
+        let waiting = u64::from(self.waiting.is_some());
+        self.report.skipped = left.saturating_add(waiting);
         if !complete {
-            self.report.skipped += self.under_way;
+            self.report.skipped = self.report.skipped.saturating_add(self.under_way);
             self.report.end = WarmEnd::Deadline;
-        } else if self.report.skipped > 0 {
+        } else if self.report.skipped > 0 || !(self.ended || known) {
             self.report.end = WarmEnd::Stopped;
         }
         self.report.elapsed = self.cache.inner.clock.now().since(self.began);

@@ -6,6 +6,7 @@ use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What is wrong with a file.
 #[derive(Debug)]
@@ -77,12 +78,11 @@ impl std::error::Error for FileError {
 /// Writes the file under another name, sees to it that it is on the disk, and gives it its name then: whatever happens meanwhile, there is
 /// the file of before or that of after.
 pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
-    let mut aside = OsString::from(path);
-    // Two processes that write one file at a time must not write into each other's.
-    aside.push(format!(".{}.tmp", std::process::id()));
-    let aside = PathBuf::from(aside);
-    let written = File::create(&aside)
-        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
+    let (aside, mut file) =
+        create_aside(path).map_err(|error| FileError::new(path, FileProblem::Io(error)))?;
+    let written = file
+        .write_all(bytes)
+        .and_then(|()| file.sync_all())
         .and_then(|()| fs::rename(&aside, path))
         .and_then(|()| sync_folder(path));
     written.map_err(|error| {
@@ -90,6 +90,23 @@ pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
         let _ = fs::remove_file(&aside);
         FileError::new(path, FileProblem::Io(error))
     })
+}
+
+/// A new file beside that one. Neither two processes that write one file at a time nor two tasks of this one must write into each other's.
+fn create_aside(path: &Path) -> io::Result<(PathBuf, File)> {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    loop {
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let mut aside = OsString::from(path);
+        aside.push(format!(".{}.{count}.tmp", std::process::id()));
+        let aside = PathBuf::from(aside);
+        match File::create_new(&aside) {
+            Ok(file) => return Ok((aside, file)),
+            // Left by a process of the same number that was killed.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 /// The new name is on the disk too.
@@ -136,5 +153,39 @@ pub(super) async fn in_background<T: Send + 'static>(
                 Err(FileError::new(&named, FileProblem::Io(ended)))
             }
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_that_are_written_at_once_are_each_whole() -> io::Result<()> {
+        let folder = std::env::temp_dir().join(format!("warm-file-{}", std::process::id()));
+        fs::create_dir_all(&folder)?;
+        let path = folder.join("hot.keys");
+        let (first, second) = (create_aside(&path)?, create_aside(&path)?);
+        assert_ne!(first.0, second.0);
+        std::thread::scope(|scope| {
+            for byte in 0..8_u8 {
+                let path = &path;
+                scope.spawn(move || {
+                    for _ in 0..20 {
+                        replace(path, &[byte; 10_000]).expect("written");
+                    }
+                });
+            }
+        });
+        let bytes = read(&path, 1 << 20).expect("whole");
+        assert_eq!(bytes.len(), 10_000);
+        assert!(bytes.iter().all(|byte| *byte == bytes[0]));
+        drop((fs::remove_file(first.0), fs::remove_file(second.0)));
+        assert_eq!(
+            fs::read_dir(&folder)?.count(),
+            1,
+            "nothing is left beside it"
+        );
+        fs::remove_dir_all(&folder)
     }
 }

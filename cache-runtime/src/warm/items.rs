@@ -158,7 +158,7 @@ where
         Some(Item {
             due: Duration::ZERO,
             label: Label::Place(self.begun),
-            work: Judged::new((self.call)(argument), self.judge),
+            work: Judged::call(|| (self.call)(argument), self.judge),
         })
     }
 
@@ -171,13 +171,21 @@ where
 /// The call of one argument, with what its output says. A panic in it is an error of this item, and of no other.
 #[doc(hidden)]
 pub struct Judged<W: Future> {
-    work: Pin<Box<W>>,
+    /// Or why there is none.
+    work: Result<Pin<Box<W>>, String>,
     judge: fn(W::Output) -> Result<(), String>,
 }
 
 impl<W: Future> Judged<W> {
     pub(super) fn new(work: W, judge: fn(W::Output) -> Result<(), String>) -> Self {
-        let work = Box::pin(work);
+        let work = Ok(Box::pin(work));
+        Self { work, judge }
+    }
+
+    /// What `call` makes is polled later, but the call itself may panic too.
+    fn call(call: impl FnOnce() -> W, judge: fn(W::Output) -> Result<(), String>) -> Self {
+        let work = catch_unwind(AssertUnwindSafe(|| Box::pin(call())));
+        let work = work.map_err(|panic| panicked(&*panic));
         Self { work, judge }
     }
 }
@@ -193,15 +201,19 @@ impl<W: Future> Future for Judged<W> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Self { work, judge } = self.get_mut();
+        let work = match work {
+            Ok(work) => work,
+            Err(problem) => return Poll::Ready(Err(std::mem::take(problem))),
+        };
         let polled = catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx).map(judge)));
-        polled.unwrap_or_else(|panic| Poll::Ready(Err(format!("panicked: {}", text_of(&*panic)))))
+        polled.unwrap_or_else(|panic| Poll::Ready(Err(panicked(&*panic))))
     }
 }
 
-fn text_of(panic: &(dyn Any + Send)) -> &str {
-    panic
+fn panicked(panic: &(dyn Any + Send)) -> String {
+    let text = panic
         .downcast_ref::<String>()
         .map(String::as_str)
-        .or_else(|| panic.downcast_ref::<&str>().copied())
-        .unwrap_or("without a message")
+        .or_else(|| panic.downcast_ref::<&str>().copied());
+    format!("panicked: {}", text.unwrap_or("without a message"))
 }

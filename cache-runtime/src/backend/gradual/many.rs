@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::sides::Sides;
+use super::leases::Known;
+use super::sides::{Side, Sides};
 use crate::backend::{Ask, Fill, HeldLease, Lease, Stored};
 use crate::error::BackendError;
 use crate::key::Key;
@@ -55,6 +56,29 @@ impl Sides {
         asks: &[Ask],
         ttl: Duration,
     ) -> Result<Vec<Lease>, BackendError> {
+        let noted = asks
+            .iter()
+            .try_for_each(|ask| self.note_mode(&ask.key, ask.token, ttl, ask.mode));
+        let answers = match noted {
+            Ok(()) => self.lease_many_at_either(asks, ttl).await,
+            Err(error) => Err(error),
+        };
+        for (at, ask) in asks.iter().enumerate() {
+            let granted = |answers: &Vec<_>| matches!(answers.get(at), Some(Lease::Granted(_)));
+            if answers.as_ref().is_ok_and(granted) {
+                self.leases.granted(ask.token);
+            } else {
+                self.leases.over(ask.token);
+            }
+        }
+        answers
+    }
+
+    async fn lease_many_at_either(
+        self: &Arc<Self>,
+        asks: &[Ask],
+        ttl: Duration,
+    ) -> Result<Vec<Lease>, BackendError> {
         let (mut moved, mut rest, mut permit) = (Vec::new(), Vec::new(), None);
         for (at, ask) in asks.iter().enumerate() {
             match self.moved(&ask.key) {
@@ -80,6 +104,10 @@ impl Sides {
                 _ => {
                     let held: Vec<_> = wanted.iter().map(|it| (it.key.clone(), it.token)).collect();
                     let _ = self.ask_new(|new| new.release_many(&held)).await;
+                    for (key, token) in held {
+                        self.leases
+                            .note(&key, token, ttl, |known| known.only_old = true)?;
+                    }
                     rest.append(&mut moved);
                 }
             }
@@ -105,25 +133,54 @@ impl Sides {
         self: &Arc<Self>,
         fills: Vec<Fill>,
     ) -> Result<Vec<bool>, BackendError> {
-        let (moved, rest): (Vec<usize>, Vec<usize>) =
-            (0..fills.len()).partition(|&at| self.moved(&fills[at].key).is_some());
-        let at_new = self.fill_many_at_new(&fills, &moved);
-        let (at_new, at_old) = race::both(at_new, self.fill_many_at_old(&fills, &rest)).await;
-        let mut stored = vec![false; fills.len()];
-        for at in at_new.into_iter().chain(at_old?) {
-            stored[at] = true;
-        }
+        let known: Vec<Known> = fills
+            .iter()
+            .map(|fill| self.leases.of(fill.token))
+            .collect();
+        let (moved, rest): (Vec<usize>, Vec<usize>) = (0..fills.len())
+            .partition(|&at| !known[at].only_old && self.moved(&fills[at].key).is_some());
+        let mut sides = vec![None; fills.len()];
+        self.fill_many_each(&fills, &moved, &rest, &mut sides)
+            .await?;
         // As with one: what is refused there may stand here.
         let refused = |places: Vec<usize>| -> Vec<usize> {
-            places.into_iter().filter(|&at| !stored[at]).collect()
+            places
+                .into_iter()
+                .filter(|&at| sides[at].is_none() && !known[at].only_old)
+                .collect()
         };
         let (moved, rest) = (refused(moved), refused(rest));
-        let at_new = self.fill_many_at_new(&fills, &rest);
-        let (at_new, at_old) = race::both(at_new, self.fill_many_at_old(&fills, &moved)).await;
-        for at in at_new.into_iter().chain(at_old?) {
-            stored[at] = true;
+        self.fill_many_each(&fills, &rest, &moved, &mut sides)
+            .await?;
+        for side in [Side::New, Side::Old] {
+            let replaced = |&at: &usize| known[at].replaces && sides[at] == Some(side);
+            let replaced = (0..fills.len()).filter(replaced);
+            let keys: Vec<Key> = replaced.map(|at| fills[at].key.clone()).collect();
+            self.replaced_at(Some(side), &keys).await?;
         }
-        Ok(stored)
+        for fill in &fills {
+            self.leases.over(fill.token);
+        }
+        Ok(sides.into_iter().map(|side| side.is_some()).collect())
+    }
+
+    /// Stores those of the one list at the new backend and those of the other at the old one, and notes where it was done.
+    async fn fill_many_each(
+        self: &Arc<Self>,
+        fills: &[Fill],
+        new: &[usize],
+        old: &[usize],
+        sides: &mut [Option<Side>],
+    ) -> Result<(), BackendError> {
+        let at_new = self.fill_many_at_new(fills, new);
+        let (at_new, at_old) = race::both(at_new, self.fill_many_at_old(fills, old)).await;
+        for at in at_new {
+            sides[at] = Some(Side::New);
+        }
+        for at in at_old? {
+            sides[at] = Some(Side::Old);
+        }
+        Ok(())
     }
 
     /// Stores those of these places, and tells of which it was done.
@@ -161,6 +218,9 @@ impl Sides {
         held: &[HeldLease],
         ttl: Duration,
     ) -> Result<Vec<bool>, BackendError> {
+        for (_, token) in held {
+            self.leases.renewed(*token, ttl);
+        }
         let at_new = async {
             if self.route.permit().is_none() {
                 return Vec::new();
@@ -171,8 +231,8 @@ impl Sides {
         };
         let (at_old, at_new) = race::both(self.old.renew_many(held, ttl), at_new).await;
         let mut stand = at_old?;
-        for (stands, at_new) in stand.iter_mut().zip(at_new) {
-            *stands |= at_new;
+        for ((stands, at_new), (_, token)) in stand.iter_mut().zip(at_new).zip(held) {
+            *stands |= at_new && !self.leases.of(*token).only_old;
         }
         Ok(stand)
     }
@@ -181,6 +241,9 @@ impl Sides {
         self: &Arc<Self>,
         held: &[HeldLease],
     ) -> Result<(), BackendError> {
+        for (_, token) in held {
+            self.leases.over(*token);
+        }
         let at_new = async {
             if self.route.permit().is_some() {
                 let _ = self.ask_new(|new| new.release_many(held)).await;

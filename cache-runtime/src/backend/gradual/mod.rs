@@ -33,7 +33,9 @@
 //! No read is older than what the old backend alone would have given, while the share grows and shrinks, and in processes that have another share for a
 //! moment. Every write and every invalidation reaches both backends before it returns, whatever the share. Where it does not reach the new one, the *permit* to use that one
 //! is taken away before it returns: an entry of the old backend, which each read from the new one asks for at the same time, and which is given again only once the new backend
-//! has been emptied. So a read costs one small read of the old backend as long as the roll-out lasts, and a new backend that fails costs hits and no truth.
+//! has been emptied. So a read costs one small read of the old backend as long as the roll-out lasts, and a new backend that fails costs hits and no truth: *if it comes back with all that it had taken, or empty*. One that comes back with data from
+//! before, as a server that was restarted from a snapshot or a replica that was behind and took over, has forgotten invalidations that it had confirmed, and nobody can tell: then
+//! [withdraw](Rollout::withdraw) and grow anew, which empties it. Until that is done a key can be read as it was at the time of those data, for the rest of its time.
 //!
 //! A new backend that fails or takes longer than its [patience](GradualBuilder::patience) is passed over: the call asks the old one. What fails in the old backend fails, as it would
 //! without a new one.
@@ -43,13 +45,25 @@
 //! 1. Give **every** process the `Gradual` backend, without growing it. A process that knows the old backend alone does not tell the new one of its writes.
 //! 2. Grow it, from any one of them; the others follow.
 //! 3. At a share of 1, give every process the two backends exchanged (`Gradual::new(new, old)`), without growing that. They read the new one alone,
-//!    and tell both.
+//!    and tell both. End all processes of the former kind before the first of this kind begins, and see that [the share](Rollout::status) is 1 still when they have
+//!    ended: one that does not use its cache can tell. A share of 0 says that the new one has missed something: grow it anew first. See below for those who cannot do
+//!    without an overlap.
 //! 4. Give every process the new backend alone. Writes with a `version` that began before the roll-out must be over by then: the new backend knows of the
 //!    versions since.
+//!
+//! # Processes of both kinds at once
+//!
+//! The permit is in the old backend, and processes with the two exchanged do not ask for it. So while some of each kind are there, in step 3, what *cannot be
+//! delivered* is lost to the other kind: an invalidation or a write of a process of the former kind that does not reach the new backend ends the roll-out for its own kind
+//! alone, and the exchanged ones go on with what the new one has; one of an exchanged process that does not reach the old backend is not known to the former ones when their keys
+//! go back to it, or when the new one is too slow for a read of theirs. Each such key can be stale for the rest of its time (TTL and what it is kept for beyond that), and no longer; what is
+//! delivered to both is seen by all. If that counts, [empty the cache](crate::Cache::bump_namespace) once no process of the former kind is left: then nothing from before is
+//! read, at the cost of one cold start.
 //!
 //! Keys of write-behind writers cannot move, as pending values are the old backend's: name them with [`stays`](GradualBuilder::stays).
 
 mod clocks;
+mod leases;
 mod log;
 mod many;
 mod permit;

@@ -3,11 +3,13 @@
 //! What the new backend says counts only if the permit still stands when it has said it, and is the one that was known before it was asked. So
 //! the permit stood all the while, and the new backend had been told everything that was over before.
 
+use std::slice;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::leases::Known;
 use super::permit::{self, Permit};
-use super::sides::Sides;
+use super::sides::{Side, Sides};
 use crate::backend::{Lease, LeaseMode, Stored, Token};
 use crate::error::BackendError;
 use crate::key::Key;
@@ -64,6 +66,38 @@ impl Sides {
         ttl: Duration,
         mode: LeaseMode,
     ) -> Result<Lease, BackendError> {
+        self.note_mode(key, token, ttl, mode)?;
+        let lease = self.lease_at_either(key, tags, token, ttl, mode).await;
+        match lease {
+            Ok(Lease::Granted(_)) => self.leases.granted(token),
+            _ => self.leases.over(token),
+        }
+        lease
+    }
+
+    /// A value that is to take the place of another is the only one there may be, when it is stored.
+    pub(super) fn note_mode(
+        &self,
+        key: &Key,
+        token: Token,
+        ttl: Duration,
+        mode: LeaseMode,
+    ) -> Result<(), BackendError> {
+        if mode == LeaseMode::IfMissing {
+            return Ok(());
+        }
+        self.leases
+            .note(key, token, ttl, |known| known.replaces = true)
+    }
+
+    async fn lease_at_either(
+        self: &Arc<Self>,
+        key: &Key,
+        tags: &[Key],
+        token: Token,
+        ttl: Duration,
+        mode: LeaseMode,
+    ) -> Result<Lease, BackendError> {
         if let Some(number) = self.moved(key) {
             let asked = self.ask_new(|new| new.lease(key, tags, token, ttl, mode));
             match self.trusted(number, asked).await? {
@@ -74,6 +108,9 @@ impl Sides {
                 }
                 _ => {}
             }
+            // It may be granted there yet, when whatever it was to be ended by has passed.
+            self.leases
+                .note(key, token, ttl, |known| known.only_old = true)?;
         }
         self.old.lease(key, tags, token, ttl, mode).await
     }
@@ -102,7 +139,7 @@ impl Sides {
     }
 
     /// Stores where the lease was granted. That is not told by the token, and the share may have changed since: a lease that does not stand at the
-    /// one backend stands at the other, or nowhere.
+    /// one backend stands at the other, or nowhere. One that was handed on to the old backend counts there alone.
     pub(super) async fn fill(
         self: &Arc<Self>,
         key: &Key,
@@ -110,12 +147,48 @@ impl Sides {
         value: Stored,
         keep: Duration,
     ) -> Result<bool, BackendError> {
-        if self.moved(key).is_none() {
-            return Ok(self.old.fill(key, token, value.clone(), keep).await?
-                || self.fill_new(key, token, value, keep).await);
+        let known = self.leases.of(token);
+        let gone = slice::from_ref(key);
+        let side = self.fill_at_either(key, known, token, value, keep).await?;
+        if known.replaces {
+            self.replaced_at(side, gone).await?;
         }
-        Ok(self.fill_new(key, token, value.clone(), keep).await
-            || self.old.fill(key, token, value, keep).await?)
+        self.leases.over(token);
+        Ok(side.is_some())
+    }
+
+    /// Tells where it was stored.
+    async fn fill_at_either(
+        self: &Arc<Self>,
+        key: &Key,
+        known: Known,
+        token: Token,
+        value: Stored,
+        keep: Duration,
+    ) -> Result<Option<Side>, BackendError> {
+        let moved = self.moved(key).is_some() && !known.only_old;
+        if moved && self.fill_new(key, token, value.clone(), keep).await {
+            return Ok(Some(Side::New));
+        }
+        if self.old.fill(key, token, value.clone(), keep).await? {
+            return Ok(Some(Side::Old));
+        }
+        let at_new = !moved && !known.only_old && self.fill_new(key, token, value, keep).await;
+        Ok(at_new.then_some(Side::New))
+    }
+
+    /// What these keys have at the other backend is older than what was stored here in place of it: it would be read at another share, or when all keys
+    /// go back.
+    pub(super) async fn replaced_at(
+        self: &Arc<Self>,
+        side: Option<Side>,
+        keys: &[Key],
+    ) -> Result<(), BackendError> {
+        match side.filter(|_| !keys.is_empty()) {
+            None => Ok(()),
+            Some(Side::New) => self.old.invalidate(keys).await,
+            Some(Side::Old) => self.tell_new(|new| new.invalidate(keys)).await.map(drop),
+        }
     }
 
     async fn fill_new(
@@ -141,8 +214,10 @@ impl Sides {
         token: Token,
         ttl: Duration,
     ) -> Result<bool, BackendError> {
+        self.leases.renewed(token, ttl);
+        let only_old = self.leases.of(token).only_old;
         let at_new = async {
-            let open = self.route.permit().is_some();
+            let open = !only_old && self.route.permit().is_some();
             open && self
                 .ask_new(|new| new.renew(key, token, ttl))
                 .await
@@ -159,6 +234,7 @@ impl Sides {
         key: &Key,
         token: Token,
     ) -> Result<(), BackendError> {
+        self.leases.over(token);
         let at_new = async {
             if self.route.permit().is_some() {
                 // At worst it ends by its expiry.

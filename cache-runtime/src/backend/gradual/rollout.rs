@@ -149,6 +149,11 @@ impl Rollout {
                 LeaseMode::IfStill(found.mark())
             });
             let before = found.as_ref().and_then(Permit::read);
+            if before.is_some_and(|before| sides.route.has_ended(before)) {
+                // It could not be taken away then, and the new backend has missed something.
+                in_time(ASKED, sides.withdraw()).await?;
+                continue;
+            }
             // As long as the new backend is being emptied. Whoever takes the permit away ends this too.
             let ttl = EMPTIED + ASKED + sides.settle;
             let making = Making::new(sides);

@@ -59,6 +59,11 @@ impl Route {
         permit != 0
     }
 
+    /// Whether this process has ended it, and does not take it up again.
+    pub(super) fn has_ended(&self, permit: Permit) -> bool {
+        self.ended.load(Ordering::Acquire) == permit.number
+    }
+
     /// The number of the permit, if there is one.
     pub(super) fn permit(&self) -> Option<u64> {
         Some(self.permit.load(Ordering::Acquire)).filter(|number| *number != 0)

@@ -11,6 +11,7 @@ use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 use super::clocks::Clocks;
+use super::leases::Leases;
 use super::permit::{self, Permit};
 use super::route::Route;
 use crate::backend::{Backend, BackendFuture};
@@ -31,6 +32,13 @@ const ANSWERED: Duration = Duration::from_secs(1);
 /// Which keys never move.
 pub(super) type Stays = Box<dyn Fn(&Key) -> bool + Send + Sync>;
 
+/// One of the two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Side {
+    Old,
+    New,
+}
+
 /// Both backends.
 pub(super) struct Sides {
     pub(super) old: Arc<dyn Backend>,
@@ -42,6 +50,7 @@ pub(super) struct Sides {
     pub(super) settle: Duration,
     pub(super) stays: Option<Stays>,
     pub(super) clocks: Clocks,
+    pub(super) leases: Leases,
     health: Health,
 }
 
@@ -102,6 +111,7 @@ impl Sides {
             settle,
             stays,
             clocks: Clocks::default(),
+            leases: Leases::default(),
             health: Health {
                 made: Instant::now(),
                 failures: AtomicU32::new(0),

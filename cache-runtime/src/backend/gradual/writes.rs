@@ -32,6 +32,20 @@ impl Sides {
         value: Stored,
         keep: Duration,
     ) -> Result<bool, BackendError> {
+        let ended = self.leases.ended_by_put(key);
+        let stored = self.put_at_both(key, value, keep).await?;
+        for token in ended {
+            self.leases.over(token);
+        }
+        Ok(stored)
+    }
+
+    async fn put_at_both(
+        self: &Arc<Self>,
+        key: &Key,
+        value: Stored,
+        keep: Duration,
+    ) -> Result<bool, BackendError> {
         let gone = slice::from_ref(key);
         if self.moved(key).is_none() {
             let removed = self.tell_new(|new| new.invalidate(gone));
@@ -145,12 +159,25 @@ impl Sides {
         ttl: Duration,
     ) -> Result<bool, BackendError> {
         let longer = ttl.saturating_add(OUTLIVES);
-        let at_new = self.ask_new(|new| new.renew_write(key, token, longer));
+        let ask_new = || self.ask_new(|new| new.renew_write(key, token, longer));
+        // One late answer is no reason to have every key of every process go back: there is time for another question.
+        let at_new = async {
+            match ask_new().await {
+                Err(_) => ask_new().await,
+                answer => answer,
+            }
+        };
         let (stands, at_new) = race::both(self.old.renew_write(key, token, ttl), at_new).await;
         let stands = stands?;
         match (stands, at_new.unwrap_or(false)) {
             // It began while the new backend could not be told. Readers there would not bypass what they have.
-            (true, false) => self.withdraw().await?,
+            (true, false) => {
+                if self.route.permit().is_some() {
+                    let why = "the new backend did not renew the announcement of a write";
+                    self.end(why.to_owned());
+                }
+                self.withdraw().await?;
+            }
             (false, true) => {
                 self.tell_new(|new| new.end_write(key, token, None)).await?;
             }

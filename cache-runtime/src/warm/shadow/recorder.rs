@@ -8,6 +8,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, UNIX_EPOCH};
 
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
 use super::format::{self, Header};
 use super::sink::{Batch, Sink};
@@ -16,6 +17,9 @@ use crate::clock::{Clock, Moment};
 use crate::error::{ConfigError, Error};
 use crate::key::{Key, hash::Purpose};
 
+/// So long a log that cannot be written is left alone. What is read meanwhile waits, as far as there is room.
+const PAUSE: Duration = Duration::from_secs(1);
+
 /// How a cache records what is read: [`CacheBuilder::record`](crate::CacheBuilder::record).
 ///
 /// The keys of reads are recorded with their times, be they hits or misses; values are not. Keys are text of your data: keep the log where you keep that.
@@ -23,7 +27,7 @@ use crate::key::{Key, hash::Purpose};
 /// **Sampling** is by key, and all accesses of a key that is picked are kept: a tenth of the keys is a tenth of the cache, with the same hit ratio. A tenth of all accesses
 /// would make a cache look colder than it is, as most keys would be seen once. (Waldspurger et al., "Efficient MRC construction with SHARDS", FAST 2015.) All processes pick the same keys.
 ///
-/// **Bounds.** The log has at most as many bytes as it is given; the oldest accesses give way. Callers wait for nothing: what comes faster than it
+/// **Bounds.** The log has at most as many bytes as it is given; the oldest accesses give way, as soon as newer ones are written (files have for that moment up to 16 KiB more). Callers wait for nothing: what comes faster than it
 /// is written is [lost](RecordingStats::lost), and counted. A process that is killed loses what was read in its last moments (100 ms for a file, 5 s for a stream), and may leave a torn
 /// record, which readers skip. A file is given to the disk when its part of the log ends: a machine that loses its power loses what its system had not written.
 #[derive(Debug, Clone)]
@@ -121,6 +125,7 @@ impl Recorder {
             queue: self.queue as u64,
             begun: None,
             failing: false,
+            paused_until: None,
         };
         tokio::spawn(writer.run(inbox));
         Ok(Recording(Arc::new(Shared {
@@ -262,12 +267,20 @@ struct Writer {
     begun: Option<Moment>,
     /// The last write failed. That is said once.
     failing: bool,
+    /// And is tried again after this, or when somebody asks for it.
+    paused_until: Option<Instant>,
 }
 
 impl Writer {
     async fn run(mut self, mut inbox: mpsc::UnboundedReceiver<Order>) {
         loop {
             let order = tokio::time::timeout(self.sink.linger(), inbox.recv()).await;
+            let paused = self
+                .paused_until
+                .is_some_and(|until| Instant::now() < until);
+            if order.is_err() && paused {
+                continue;
+            }
             let written = self.write_out().await;
             match order {
                 // Time is up.
@@ -303,10 +316,12 @@ impl Writer {
             match self.sink.write(batch).await {
                 Ok(()) => {
                     self.failing = false;
+                    self.paused_until = None;
                     self.counts.recorded.fetch_add(records, Ordering::Relaxed);
                 }
                 Err(error) => {
                     self.begun = None;
+                    self.paused_until = Some(Instant::now() + PAUSE);
                     self.counts.lost.fetch_add(records, Ordering::Relaxed);
                     if !std::mem::replace(&mut self.failing, true) {
                         tracing::warn!(%error, "accesses cannot be recorded, and are lost");

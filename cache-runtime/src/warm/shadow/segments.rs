@@ -17,8 +17,22 @@ const LARGEST: u64 = 1 << 32;
 pub(super) struct Files {
     path: PathBuf,
     segment_bytes: u64,
-    /// The file that is being written, with its size.
-    open: Option<(File, u64)>,
+    open: Option<Open>,
+}
+
+/// The file that is being written.
+#[derive(Debug)]
+struct Open {
+    file: File,
+    size: u64,
+    begun: Option<Begun>,
+}
+
+/// A file that has no records yet, and those that give way to it once it has some.
+#[derive(Debug)]
+struct Begun {
+    path: PathBuf,
+    outdated: Vec<PathBuf>,
 }
 
 impl Files {
@@ -42,7 +56,7 @@ impl Files {
 
     /// How many bytes of the open segment are written. `None`: there is no room for what is written at once, and the next begins a segment.
     pub(super) fn place(&self) -> Option<usize> {
-        let (_, size) = self.open.as_ref()?;
+        let Open { size, .. } = self.open.as_ref()?;
         let next = size + (self.batch_bytes() + LONGEST_RECORD) as u64;
         (next <= self.segment_bytes).then_some(*size as usize)
     }
@@ -51,34 +65,59 @@ impl Files {
     pub(super) fn begin(&mut self, header: Header) -> Result<(), FileError> {
         self.end()?;
         let known = numbers(&self.path)?;
-        let next = known.last().map_or(1, |last| last + 1);
+        let next = known.last().map_or(Some(1), |last| last.checked_add(1));
+        let Some(next) = next else {
+            let problem = "there is a file with the last number of all: remove it";
+            let problem = io::Error::new(io::ErrorKind::InvalidInput, problem);
+            return Err(FileError::new(&self.path, FileProblem::Io(problem)));
+        };
         // The new one is of the number too.
         let outdated = (known.len() + 1).saturating_sub(SEGMENTS as usize);
-        for number in &known[..outdated] {
-            let path = numbered(&self.path, *number);
-            fs::remove_file(&path)
-                .map_err(|error| FileError::new(&path, FileProblem::Io(error)))?;
-        }
+        let outdated = known[..outdated].iter();
         let path = numbered(&self.path, next);
+        let io = |error| FileError::new(&path, FileProblem::Io(error));
+        let mut file = File::create_new(&path).map_err(io)?;
         let mut bytes = Vec::with_capacity(HEADER);
         header.write(&mut bytes);
-        let file = File::create_new(&path).and_then(|mut file| {
-            file.write_all(&bytes)?;
-            Ok(file)
+        if let Err(error) = file.write_all(&bytes) {
+            let _ = fs::remove_file(&path);
+            return Err(io(error));
+        }
+        self.open = Some(Open {
+            file,
+            size: bytes.len() as u64,
+            begun: Some(Begun {
+                outdated: outdated
+                    .map(|number| numbered(&self.path, *number))
+                    .collect(),
+                path,
+            }),
         });
-        let file = file.map_err(|error| FileError::new(&path, FileProblem::Io(error)))?;
-        self.open = Some((file, bytes.len() as u64));
         Ok(())
     }
 
     /// Appends to the open segment. After an error there is none: what is written may be a part of it.
+    ///
+    /// The oldest segments give way to a new one when it has its first records, and not before: a disk that takes none costs nothing of what there is. A
+    /// segment that does not come to that is removed.
     pub(super) fn append(&mut self, bytes: &[u8]) -> Result<(), FileError> {
-        let Some((mut file, size)) = self.open.take() else {
+        let Some(mut open) = self.open.take() else {
             return Ok(());
         };
-        file.write_all(bytes)
-            .map_err(|error| FileError::new(&self.path, FileProblem::Io(error)))?;
-        self.open = Some((file, size + bytes.len() as u64));
+        let begun = open.begun.take();
+        let outdated = begun.iter().flat_map(|begun| &begun.outdated);
+        let written = open
+            .file
+            .write_all(bytes)
+            .map_err(|error| FileError::new(&self.path, FileProblem::Io(error)))
+            .and_then(|()| remove_all(outdated));
+        if let (Err(_), Some(Begun { path, .. })) = (&written, &begun) {
+            // The error that counts is the first.
+            let _ = fs::remove_file(path);
+        }
+        written?;
+        open.size += bytes.len() as u64;
+        self.open = Some(open);
         Ok(())
     }
 
@@ -86,11 +125,23 @@ impl Files {
     pub(super) fn end(&mut self) -> Result<(), FileError> {
         match self.open.take() {
             None => Ok(()),
-            Some((file, _)) => file
+            Some(Open { file, .. }) => file
                 .sync_data()
                 .map_err(|error| FileError::new(&self.path, FileProblem::Io(error))),
         }
     }
+}
+
+fn remove_all<'a>(paths: impl Iterator<Item = &'a PathBuf>) -> Result<(), FileError> {
+    for path in paths {
+        match fs::remove_file(path) {
+            Ok(()) => {}
+            // Somebody else has.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(FileError::new(path, FileProblem::Io(error))),
+        }
+    }
+    Ok(())
 }
 
 /// Reads all files of a log, in their order.
@@ -151,4 +202,71 @@ fn numbers(path: &Path) -> Result<Vec<u64>, FileError> {
     }
     numbers.sort_unstable();
     Ok(numbers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEAD: Header = Header {
+        one_in: 1,
+        begun: 1,
+    };
+
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new(name: &str) -> Self {
+            let folder = format!("segments-{name}-{}", std::process::id());
+            let folder = std::env::temp_dir().join(folder);
+            fs::create_dir_all(&folder).expect("a folder");
+            Self(folder)
+        }
+
+        fn files(&self) -> Files {
+            Files::new(self.0.join("log"), 1 << 16)
+        }
+
+        fn numbers(&self) -> Vec<u64> {
+            numbers(&self.0.join("log")).expect("readable")
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[test]
+    fn what_is_there_gives_way_to_records_alone() {
+        let folder = Folder::new("full");
+        let mut files = folder.files();
+        for _ in 0..SEGMENTS {
+            files.begin(HEAD).expect("begun");
+            files.append(b"a record").expect("appended");
+        }
+        let full: Vec<u64> = (1..=SEGMENTS).collect();
+        assert_eq!(folder.numbers(), full);
+        // A disk that takes the name of a file and nothing in it, again and again.
+        for _ in 0..3 {
+            files.begin(HEAD).expect("begun");
+            let open = files.open.as_mut().expect("open");
+            open.file = File::open(folder.0.join("log.000001")).expect("readable");
+            files.append(b"a record").expect_err("it is read only");
+            assert_eq!(folder.numbers(), full);
+        }
+        files.begin(HEAD).expect("begun");
+        files.append(b"a record").expect("appended");
+        assert_eq!(folder.numbers(), (2..=SEGMENTS + 1).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn after_the_last_number_there_is_an_error() {
+        let folder = Folder::new("last");
+        let path = numbered(&folder.0.join("log"), u64::MAX);
+        fs::write(path, b"").expect("written");
+        let error = folder.files().begin(HEAD).expect_err("no number is left");
+        assert!(error.to_string().contains("last number"), "{error}");
+    }
 }
