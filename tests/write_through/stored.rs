@@ -247,7 +247,7 @@ async fn what_the_codec_cannot_read_back_takes_the_old_value_away() {
         })
         .await;
     assert_eq!(cache.stats().function(loose::SPEC).errors, 1);
-    assert_eq!(logs.count("could not be read back"), 1);
+    assert_eq!(logs.count("results of this function are not stored"), 1);
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use super::crew::Crew;
-use super::items::{Arguments, Item, Items, Keys, Label, Nothing};
+use super::items::{Arguments, Item, Items, Keys, Label, Unchosen};
 use super::pace::Pace;
 use super::progress::{Display, Progress};
 use super::report::{WarmEnd, WarmReport};
@@ -48,10 +48,10 @@ impl Cache {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn warm(&self) -> WarmUp<Nothing> {
+    pub fn warm(&self) -> WarmUp<Unchosen> {
         WarmUp {
             cache: self.clone(),
-            items: Nothing::yet(),
+            items: Unchosen::yet(),
             options: Options::default(),
         }
     }
@@ -109,7 +109,7 @@ impl Stop {
     }
 }
 
-impl WarmUp<Nothing> {
+impl WarmUp<Unchosen> {
     /// Warms these keys, by the read-through loaders whose templates they fit.
     pub fn keys<K: Into<Key>>(self, keys: impl IntoIterator<Item = K>) -> WarmUp<Keys> {
         let keys = keys.into_iter().map(Into::into).collect();

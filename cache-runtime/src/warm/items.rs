@@ -65,9 +65,9 @@ impl fmt::Display for Label {
 
 /// Nothing yet: say what is to be warmed.
 #[derive(Debug)]
-pub struct Nothing(());
+pub struct Unchosen(());
 
-impl Nothing {
+impl Unchosen {
     pub(super) fn yet() -> Self {
         Self(())
     }

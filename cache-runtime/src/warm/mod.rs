@@ -23,6 +23,6 @@ pub(crate) mod witness;
 pub use eager::{Stop, WarmUp};
 pub use file::{FileError, FileProblem};
 pub use hot::{HotKey, HotKeys};
-pub use items::{Arguments, Keys, Nothing};
+pub use items::{Arguments, Keys, Unchosen};
 pub use progress::Progress;
 pub use report::{WarmEnd, WarmError, WarmReport};
