@@ -18,6 +18,9 @@ const KEYS: usize = 10_000;
 const TASKS: [(usize, usize); 3] = [(1, 10_000), (64, 80_000), (256, 80_000)];
 const ROUNDS: usize = 9;
 
+/// So many invalidations of a tag a second go on beside the hits of the last case.
+const BESIDE: f64 = 100.0;
+
 /// How many entries the tag has that is invalidated, and how many of them are stored at once.
 const ENTRIES: [u64; 3] = [1_000, 30_000, 1_000_000];
 const AT_ONCE: usize = 1_000;
@@ -45,7 +48,7 @@ async fn measure() -> Report {
         .await
         .expect("the server runs");
     cache.clone().install().expect("the first to be installed");
-    hits(&mut report).await;
+    hits(&mut report, &cache).await;
     invalidations(&mut report, "redis", &cache).await;
     let entries = ENTRIES.iter().sum::<u64>() as usize * 2;
     let memory = Memory::builder().max_entries(entries).build();
@@ -60,7 +63,7 @@ async fn measure() -> Report {
 }
 
 /// Hits by many tasks, ops/s.
-async fn hits(report: &mut Report) {
+async fn hits(report: &mut Report, cache: &Cache) {
     let order = zipf(KEYS, TASKS[TASKS.len() - 1].1);
     let subjects: [Subject; 3] = [
         subject("no tags", untagged),
@@ -71,16 +74,31 @@ async fn hits(report: &mut Report) {
         progress(&format!("filling, {name}"));
         on_tasks(64, calls.as_ref(), &(0..KEYS as u64).collect::<Vec<_>>()).await;
     }
-    for (tasks, calls) in TASKS {
+    let mut measure = async |case: &str, tasks: usize, calls: usize| {
         for round in 1..=ROUNDS {
             for (name, calls_of) in &subjects {
-                progress(&format!("{tasks} tasks: round {round} of {ROUNDS}, {name}"));
+                progress(&format!("{case}: round {round} of {ROUNDS}, {name}"));
                 let took = on_tasks(tasks, calls_of.as_ref(), &order[..calls]).await;
                 let rate = calls as f64 / took.as_secs_f64();
-                let case = format!("hit/{tasks}");
-                report.add(&case, name, "ops/s", Over::Median, rate);
+                report.add(case, name, "ops/s", Over::Median, rate);
             }
         }
+    };
+    for (tasks, calls) in TASKS {
+        measure(&format!("hit/{tasks}"), tasks, calls).await;
+    }
+    let beside = tokio::spawn(invalidating(cache.clone()));
+    let (tasks, calls) = TASKS[1];
+    measure(&format!("hit/{tasks}/invalidated"), tasks, calls).await;
+    beside.abort();
+}
+
+/// Invalidates a tag that no entry has, over and over: what is known of all tags has to be read again each time.
+async fn invalidating(cache: Cache) {
+    let mut interval = tokio::time::interval(Duration::from_secs_f64(1.0 / BESIDE));
+    loop {
+        interval.tick().await;
+        cache.invalidate_tag("of:nobody").await.expect("delivered");
     }
 }
 

@@ -93,7 +93,7 @@ where
         let codec = function
             .codec(inner.settings.codec)
             .map_or("none", CodecKind::name);
-        let problem = "the value could not be read back; the log says why, and which codec can";
+        let problem = "the value cannot be stored: it could not be read back, or is too large, or has too many tags; the log says which, and what to do";
         return Err(CodecError::new(codec, problem).into());
     };
     inner.epochs.advance(std::slice::from_ref(&key));

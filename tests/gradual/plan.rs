@@ -132,7 +132,7 @@ async fn it_ends_when_somebody_else_ends_it() {
 }
 
 /// Without reads there is nothing to judge by, and nothing is moved on.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_step_that_nobody_reads_in_goes_on() {
     let stores = Stores::default();
     let host = stores.host().await;
@@ -144,7 +144,7 @@ async fn a_step_that_nobody_reads_in_goes_on() {
         .min_reads(1);
     let run = tokio::spawn(plan.run());
     host.at(0.5).await;
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
     assert!(!run.is_finished() && host.rollout.status().share == 0.5);
     let traffic = traffic(&host, 100);
     eventually(DEADLINE, async || run.is_finished()).await;

@@ -1,10 +1,13 @@
 //! What tags cost a server, counted by itself.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use tests::{RedisServer, on_redis};
+use cache_runtime::Cache;
+use tests::{RedisServer, on_redis, within};
+use tokio::task::JoinSet;
 
-use super::{Db, of_argument, of_result};
+use super::{Db, User, of_argument, of_result};
 
 /// What the caller's own commands were.
 async fn commands(server: &RedisServer) -> BTreeMap<String, u64> {
@@ -36,11 +39,92 @@ async fn an_entry_and_the_tags_that_are_known_come_in_one_round_trip() {
     server.forget_calls().await;
     cache.scope(of_argument(&db, 7, 1)).await;
     assert_eq!(commands(&server).await, only("mget", 1));
-    // The tags of a result are known when the entry is there.
-    server.forget_calls().await;
-    cache.scope(of_result(&db, 1)).await;
-    assert_eq!(commands(&server).await, only("mget", 2));
     assert_eq!(db.loads(), 2);
+}
+
+/// The tags of a result are known when the entry is there, and their versions hold until some tag is invalidated.
+#[tokio::test]
+async fn tags_of_a_result_cost_a_second_round_trip_once() {
+    let server = RedisServer::start().await;
+    let (cache, db) = (on_redis(&server).await, Db::open());
+    cache.scope(of_result(&db, 1)).await;
+    for invalidated in ["org:7", "org:8"] {
+        for trips in [2, 1, 1] {
+            server.forget_calls().await;
+            cache.scope(of_result(&db, 1)).await;
+            assert_eq!(commands(&server).await, only("mget", trips));
+        }
+        cache.invalidate_tag(invalidated).await.unwrap();
+    }
+    assert_eq!(db.loads(), 1);
+}
+
+/// So many that most are sent together.
+const CALLERS: u64 = 64;
+
+/// Calls of many tasks, half of them of either function.
+async fn at_once(cache: &Cache, db: &Arc<Db>) -> Vec<User> {
+    let mut calls = JoinSet::new();
+    for id in 0..CALLERS {
+        let (cache, db) = (cache.clone(), db.clone());
+        calls.spawn(async move {
+            match id % 2 {
+                0 => cache.scope(of_argument(&db, (id % 3) as u32, id)).await,
+                _ => cache.scope(of_result(&db, id)).await,
+            }
+        });
+    }
+    within(calls.join_all()).await
+}
+
+async fn looked_up(server: &RedisServer) -> u64 {
+    let stats: String = server.query(redis::cmd("INFO").arg("stats")).await;
+    let hits = stats
+        .lines()
+        .find_map(|line| line.strip_prefix("keyspace_hits:"));
+    hits.expect("it counts them").trim().parse().unwrap()
+}
+
+#[tokio::test]
+async fn many_callers_ask_for_no_tag_while_none_is_invalidated() {
+    let server = RedisServer::start().await;
+    let (cache, db) = (on_redis(&server).await, Db::open());
+    for _ in 0..10 {
+        at_once(&cache, &db).await;
+    }
+    server.forget_calls().await;
+    let before = looked_up(&server).await;
+    at_once(&cache, &db).await;
+    let keys = looked_up(&server).await - before;
+    let trips = commands(&server).await["mget"];
+    // Each command asks for the namespace's version. The few that go by themselves name the tag of their arguments.
+    assert!(
+        keys <= CALLERS + trips + 8,
+        "{keys} keys in {trips} commands"
+    );
+    assert_eq!(db.loads(), CALLERS);
+}
+
+/// What a process knows of the tags it knows for the answers that show the same clock, and for no later one.
+#[tokio::test]
+async fn many_callers_who_know_the_tags_see_an_invalidation_by_another_process() {
+    let server = RedisServer::start().await;
+    let (cache, db) = (on_redis(&server).await, Db::open());
+    let other = on_redis(&server).await;
+    for round in 0..20 {
+        // More or fewer, so that the versions are relied on, or only known.
+        for _ in 0..round % 5 {
+            at_once(&cache, &db).await;
+        }
+        let version = db.change();
+        other
+            .invalidate_tags(["org:0", "org:1", "org:2"])
+            .await
+            .unwrap();
+        for user in at_once(&cache, &db).await {
+            assert_eq!(user.version, version, "user {} in round {round}", user.id);
+        }
+    }
 }
 
 #[tokio::test]

@@ -1,7 +1,8 @@
 //! What has to be known of some leases until their values are stored: the token does not tell it.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::collections::hash_map::Entry;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -36,9 +37,42 @@ struct Noted {
 
 /// The leases of this process of which something is known.
 #[derive(Debug, Default)]
-pub(super) struct Leases(Mutex<HashMap<Token, Noted>>);
+pub(super) struct Leases(Mutex<Table>);
+
+#[derive(Debug, Default)]
+struct Table {
+    noted: HashMap<Token, Noted>,
+    /// Those of each key, which are seldom more than one.
+    of_key: HashMap<Key, Vec<Token>>,
+}
+
+impl Table {
+    fn remove(&mut self, token: Token) {
+        let Some(Noted { key, .. }) = self.noted.remove(&token) else {
+            return;
+        };
+        if let Entry::Occupied(mut tokens) = self.of_key.entry(key) {
+            tokens.get_mut().retain(|other| *other != token);
+            if tokens.get().is_empty() {
+                tokens.remove();
+            }
+        }
+    }
+
+    fn remove_ended(&mut self, now: Instant) {
+        let ended = self.noted.iter().filter(|(_, it)| it.until <= now);
+        let ended: Vec<_> = ended.map(|(token, _)| *token).collect();
+        for token in ended {
+            self.remove(token);
+        }
+    }
+}
 
 impl Leases {
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Notes it before the lease can be granted. An error if that cannot be kept: then the lease must not be asked for.
     pub(super) fn note(
         &self,
@@ -48,42 +82,48 @@ impl Leases {
         change: impl FnOnce(&mut Known),
     ) -> Result<(), BackendError> {
         let now = Instant::now();
-        let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if noted.len() >= MOST && !noted.contains_key(&token) {
-            noted.retain(|_, noted| noted.until > now);
-            if noted.len() >= MOST {
+        let mut table = self.table();
+        if table.noted.len() >= MOST && !table.noted.contains_key(&token) {
+            table.remove_ended(now);
+            if table.noted.len() >= MOST {
                 let detail = "too many leases are under way in a roll-out";
                 return Err(BackendError::new(BackendErrorKind::Unavailable, detail));
             }
         }
-        let noted = noted.entry(token).or_insert(Noted {
-            key: key.clone(),
-            known: Known::default(),
-            granted: false,
-            until: now,
-        });
+        let Table { noted, of_key } = &mut *table;
+        let noted = match noted.entry(token) {
+            Entry::Occupied(noted) => noted.into_mut(),
+            Entry::Vacant(place) => {
+                of_key.entry(key.clone()).or_default().push(token);
+                place.insert(Noted {
+                    key: key.clone(),
+                    known: Known::default(),
+                    granted: false,
+                    until: now,
+                })
+            }
+        };
         noted.until = until(now, ttl);
         change(&mut noted.known);
         Ok(())
     }
 
     pub(super) fn of(&self, token: Token) -> Known {
-        let noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        noted.get(&token).map_or_else(Known::default, |it| it.known)
+        let table = self.table();
+        let noted = table.noted.get(&token);
+        noted.map_or_else(Known::default, |it| it.known)
     }
 
     /// It lives for so long from now.
     pub(super) fn renewed(&self, token: Token, ttl: Duration) {
-        let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(noted) = noted.get_mut(&token) {
+        if let Some(noted) = self.table().noted.get_mut(&token) {
             noted.until = until(Instant::now(), ttl);
         }
     }
 
     /// The answer has come that it was granted.
     pub(super) fn granted(&self, token: Token) {
-        let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(noted) = noted.get_mut(&token) {
+        if let Some(noted) = self.table().noted.get_mut(&token) {
             noted.granted = true;
         }
     }
@@ -91,17 +131,20 @@ impl Leases {
     /// Those that end when a value of this key is put: what they were to take the place of is gone then. One that the new backend may grant yet is
     /// none of them, nor is one that may be granted after the put.
     pub(super) fn ended_by_put(&self, key: &Key) -> Vec<Token> {
-        let noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let ended = noted
-            .iter()
-            .filter(|(_, noted)| noted.granted && !noted.known.only_old && noted.key == *key);
-        ended.map(|(token, _)| *token).collect()
+        let table = self.table();
+        let ends = |token: &&Token| {
+            let noted = table.noted.get(token);
+            noted.is_some_and(|noted| noted.granted && !noted.known.only_old)
+        };
+        let tokens = table.of_key.get(key);
+        tokens.map_or_else(Vec::new, |tokens| {
+            tokens.iter().filter(ends).copied().collect()
+        })
     }
 
     /// Nothing is stored under it any more.
     pub(super) fn over(&self, token: Token) {
-        let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        noted.remove(&token);
+        self.table().remove(token);
     }
 }
 
@@ -137,6 +180,9 @@ mod tests {
         assert!(leases.ended_by_put(&key).is_empty());
         leases.over(first);
         assert_eq!(leases.of(first), Known::default());
+        leases.over(later);
+        let table = leases.table();
+        assert!(table.noted.is_empty() && table.of_key.is_empty());
     }
 
     /// As of the functions whose values are put, and not filled under the lease of their load.

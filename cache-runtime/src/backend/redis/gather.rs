@@ -12,9 +12,10 @@ use redis::{Arg, Cmd, Pipeline, ServerError, Value};
 
 use super::clock::ServerTime;
 use super::judged::{Judged, Question, Read, judged, look_again};
+use super::latest::Latest;
 use super::link::Link;
 use super::names::{FLOOR, Names};
-use super::seats::{Answers, Callers, Part, Replies, Seat};
+use super::seats::{Answers, Callers, Part, Place, Places, Replies, Seat};
 use super::tags;
 use super::{failure, unexpected};
 use crate::backend::{BackendFuture, Encoded, Stored};
@@ -55,6 +56,8 @@ pub(super) struct Gather {
     length: AtomicUsize,
     /// The user may not send `MGET`.
     refused: AtomicBool,
+    /// What is known of the tags already.
+    pub(super) latest: Latest,
 }
 
 /// Reads that are sent in one command.
@@ -246,14 +249,18 @@ impl Gather {
 
     fn join(&self, question: Question<'_>, waker: &Waker) -> (Seat, Turn) {
         let limit = self.limit();
+        let mut places = self.places(question.tags);
         let mut next = self.next();
         let together =
             next.get_or_insert_with(|| Together::expecting(USUAL, question, question.names));
         let is_first = together.count == 0;
         together.command.arg(question.names.value(question.key));
         together.count += 1;
-        let places = question.tags.iter().map(|tag| together.place_of(tag));
-        let places = places.collect();
+        for (place, tag) in places.of.iter_mut().zip(question.tags) {
+            if let Place::Asked(at) = place {
+                *at = together.place_of(tag);
+            }
+        }
         let seat = together.callers.join(waker, places);
         let turn = match together.count + together.tags.len() {
             _ if is_first => Turn::First,
@@ -261,6 +268,19 @@ impl Gather {
             _ => Turn::Between,
         };
         (seat, turn)
+    }
+
+    /// The versions of the tags that need not be asked for. Where the others will be is not known yet.
+    fn places(&self, tags: &[Key]) -> Places {
+        if tags.is_empty() {
+            return Places::default();
+        }
+        let steady = self.latest.steady();
+        let place = |tag| steady.version(tag).map_or(Place::Asked(0), Place::Known);
+        Places {
+            clock: steady.clock(),
+            of: tags.iter().map(place).collect(),
+        }
     }
 
     /// How many values fit into an answer.
@@ -293,7 +313,7 @@ impl Gather {
 impl Together {
     fn expecting(count: usize, question: Question<'_>, names: &Names) -> Self {
         Self {
-            command: mget(count * question.count() + 1, count * question.len()),
+            command: mget(count + 1, count * names.value(question.key).len()),
             tags: Vec::new(),
             places: HashMap::new(),
             floor: names.floor().to_bytes(),
@@ -371,7 +391,13 @@ async fn send(link: Arc<Link>, together: Together) {
     }
     command.arg(&floor[..]);
     if let Some(replies) = while_wanted(read_all(&link, &command), || callers.are_gone()).await {
-        callers.answer(replies.and_then(|replies| answers(&link, replies, count)));
+        let answers = replies.and_then(|replies| answers(&link, replies, count));
+        if let Ok(answers) = &answers {
+            let names = tags.iter().map(Key::as_bytes);
+            let read = names.zip(answers.tags.iter().copied());
+            link.gather.latest.learn(answers.floor, read);
+        }
+        callers.answer(answers);
     }
 }
 

@@ -7,6 +7,7 @@ use smallvec::SmallVec;
 
 use super::clock::ServerTime;
 use super::gather::{MOST, mget, read_all};
+use super::latest::Known;
 use super::link::Link;
 use super::names::Names;
 use super::tags::{self, Floor, Verdict, judge};
@@ -54,7 +55,7 @@ pub(super) enum Judged {
 
 /// Versions that were read.
 pub(super) struct Read {
-    pub(super) tags: SmallVec<[Option<u64>; 2]>,
+    pub(super) tags: SmallVec<[Known; 2]>,
     pub(super) floor: Option<Floor>,
 }
 
@@ -65,7 +66,7 @@ impl Read {
         tags: &[Value],
         floor: &Value,
     ) -> Result<Self, BackendError> {
-        let tags = tags.iter().map(|reply| tags::number(link, reply));
+        let tags = tags.iter().map(|reply| tags::number(link, reply).map(Some));
         Ok(Self {
             tags: tags.collect::<Result<_, _>>()?,
             floor: tags::floor(link, floor)?,
@@ -85,8 +86,9 @@ pub(super) fn judged(
         return Ok(Judged::Found(None));
     };
     let known = |name: &[u8]| {
-        let at = tags.iter().position(|tag| tag.as_bytes() == name)?;
-        versions.tags.get(at).copied()
+        let at = tags.iter().position(|tag| tag.as_bytes() == name);
+        let told = at.and_then(|at| versions.tags.get(at).copied().flatten());
+        told.or_else(|| link.gather.latest.at(versions.floor?.clock, name))
     };
     Ok(match judge(&entry.bytes, versions.floor, known) {
         Verdict::Good => Judged::Found(Some(Stored::Encoded(entry))),
@@ -121,9 +123,12 @@ pub(super) async fn look_again(
         command.arg(names.floor());
         let (mut replies, _) = read_all(link, &command).await?;
         floor = tags::floor(link, &replies.pop().unwrap_or(Value::Nil))?;
+        let before = versions.len();
         for reply in &replies {
             versions.push(tags::number(link, reply)?);
         }
+        let read = part.iter().copied().zip(versions[before..].iter().copied());
+        link.gather.latest.learn(floor, read);
     }
     let verdicts: Vec<bool> = entries
         .iter()

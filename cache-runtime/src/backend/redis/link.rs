@@ -406,6 +406,7 @@ impl Link {
             clock: fresh.clock,
         };
         self.silences.store(0, Ordering::Relaxed);
+        self.gather.latest.forget();
         {
             let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
             state.live = Some(live);

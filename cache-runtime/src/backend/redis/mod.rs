@@ -8,6 +8,7 @@ mod cold;
 mod failure;
 mod gather;
 mod judged;
+mod latest;
 mod link;
 mod loads;
 mod log;
@@ -62,8 +63,8 @@ const SILENT_PINGS: u32 = 10;
 
 /// Keeps entries in a Redis server, version 6 or newer, that any number of processes share.
 ///
-/// A hit is one `MGET` of the value, the versions of its tags as far as they are known, and the version of the namespace; reads that come while others are
-/// on their way are sent together in one, without waiting for more of them. All commands go over one connection; when it is lost, operations fail at once with
+/// A hit is one `MGET` of the value, the versions of the tags that its caller names, and the version of the namespace. Versions of other tags take a second one, unless they were
+/// read since any tag of the namespace was invalidated. Reads that come while others are on their way are sent together in one, without waiting for more of them. All commands go over one connection; when it is lost, operations fail at once with
 /// [`BackendErrorKind::Unavailable`] while it is made again in the background, first at once, then every 10 to 200 ms.
 /// Operations have no time limit of their own but that of their caller.
 ///

@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 
 use super::clock::ServerTime;
 use super::judged::Read;
+use super::latest::Known;
 use super::tags::Floor;
 use crate::error::BackendError;
 
@@ -32,8 +33,33 @@ pub(super) struct Part {
     pub(super) now: ServerTime,
 }
 
-/// Where the tags of one caller are among those of all.
-pub(super) type Places = SmallVec<[u32; 2]>;
+/// Where the versions of one caller's tags are, in the order of its tags.
+#[derive(Debug, Default)]
+pub(super) struct Places {
+    /// At which time of the clock those were true that were not asked for.
+    pub(super) clock: u64,
+    pub(super) of: SmallVec<[Place; 2]>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Place {
+    /// Among those that were asked for.
+    Asked(u32),
+    /// Not asked for: this is it, unless the clock has moved.
+    Known(u64),
+}
+
+impl Places {
+    fn version(&self, place: Place, answers: &Answers) -> Known {
+        match place {
+            Place::Asked(at) => Some(answers.tags.get(at as usize).copied().flatten()),
+            Place::Known(version) => {
+                let is_true = answers.floor.is_some_and(|it| it.clock == self.clock);
+                is_true.then_some(Some(version))
+            }
+        }
+    }
+}
 
 /// The seats of a command's callers. One allocation serves them all, where a channel for each would be as many.
 #[derive(Debug)]
@@ -134,11 +160,12 @@ impl Seat {
                 let Some(value) = answers.values.get_mut(self.number) else {
                     return Poll::Ready(Err(super::unexpected()));
                 };
-                let version = |place: &u32| answers.tags.get(*place as usize).copied().flatten();
+                let value = std::mem::replace(value, Value::Nil);
+                let places = self.tags.of.iter();
                 Poll::Ready(Ok(Part {
-                    value: std::mem::replace(value, Value::Nil),
+                    value,
                     versions: Read {
-                        tags: self.tags.iter().map(version).collect(),
+                        tags: places.map(|&at| self.tags.version(at, answers)).collect(),
                         floor: answers.floor,
                     },
                     now: answers.now,
