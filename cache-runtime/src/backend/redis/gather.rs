@@ -11,15 +11,15 @@ use std::time::Duration;
 use redis::{Arg, Cmd, Pipeline, ServerError, Value};
 
 use super::clock::ServerTime;
-use super::judged::{Judged, Question, Read, judged, look_again};
+use super::judged::{Judged, Question, Read, judged, look_again, verdict};
 use super::latest::Latest;
 use super::link::Link;
 use super::names::{FLOOR, Names};
 use super::seats::{Answers, Callers, Part, Place, Places, Replies, Seat};
-use super::tags;
+use super::tags::{self, Verdict};
 use super::{failure, unexpected};
-use crate::backend::{BackendFuture, Encoded, Stored};
-use crate::entry::header::HEADER;
+use crate::backend::{BackendFuture, Encoded, Stored, Tags};
+use crate::entry::header::{self, HEADER};
 use crate::error::{BackendError, BackendErrorKind};
 use crate::key::Key;
 
@@ -67,8 +67,9 @@ struct Together {
     /// The name of the namespace's version, which is asked for last.
     floor: Box<[u8]>,
     callers: Callers,
-    /// How many values it reads.
-    count: usize,
+    /// How many have joined, and how many values they ask for.
+    joined: usize,
+    values: usize,
     /// The tags of all of them, each once: callers who come together often name the same.
     tags: Vec<Key>,
     places: HashMap<Key, u32>,
@@ -178,15 +179,21 @@ async fn second(link: &Arc<Link>, names: &Names, entry: Encoded) -> Answer {
 struct GetTogether<'a> {
     link: &'a Arc<Link>,
     question: Question<'a>,
-    stage: Stage<'a>,
+    stage: Stage,
     _asking: Asking<'a>,
 }
 
-enum Stage<'a> {
+enum Stage {
     New,
     Seated(Seat),
-    /// The value has tags that were not known.
-    Again(BackendFuture<'a, Option<Stored>>),
+    /// The value has tags that were not known: they are asked for. In a box: most reads do not get here.
+    Again(Box<Again>),
+}
+
+struct Again {
+    seat: Seat,
+    entry: Option<Encoded>,
+    tags: Tags,
 }
 
 impl Future for GetTogether<'_> {
@@ -194,33 +201,63 @@ impl Future for GetTogether<'_> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Answer> {
         let (link, question) = (self.link, self.question);
-        if let Stage::Seated(seat) = &self.stage {
-            let Part {
-                value,
-                versions,
-                now,
-            } = ready!(seat.poll(cx))?;
-            match judged(link, value, question.tags, &versions, now)? {
-                Judged::Found(found) => return Poll::Ready(Ok(found)),
-                Judged::Unclear(entry) => {
-                    let again = second(link, question.names, entry);
-                    self.stage = Stage::Again(Box::pin(again));
-                }
-            }
-        }
         match &mut self.stage {
-            Stage::Again(again) => again.as_mut().poll(cx),
-            stage => {
-                *stage = Stage::Seated(join(link, question, cx.waker()));
+            Stage::New => {
+                let places = link.gather.places(question.tags);
+                let seat = join(link, question, Wanted::Value, places, cx.waker());
+                self.stage = Stage::Seated(seat);
                 Poll::Pending
+            }
+            Stage::Seated(seat) => {
+                let Part {
+                    value,
+                    versions,
+                    now,
+                } = ready!(seat.poll(cx))?;
+                let entry = match judged(link, value, question.tags, &versions, now)? {
+                    Judged::Found(found) => return Poll::Ready(Ok(found)),
+                    Judged::Unclear(entry) => entry,
+                };
+                let tags = header::basis(&entry.bytes).map_or_else(Tags::new, |basis| basis.tags);
+                let question = Question {
+                    tags: tags.as_slice(),
+                    ..question
+                };
+                // What was relied on was not so: all are asked for.
+                let places = Places::to_be_asked(question.tags.len());
+                let seat = join(link, question, Wanted::Tags, places, cx.waker());
+                let entry = Some(entry);
+                self.stage = Stage::Again(Box::new(Again { seat, entry, tags }));
+                Poll::Pending
+            }
+            Stage::Again(again) => {
+                let Part { versions, .. } = ready!(again.seat.poll(cx))?;
+                let (entry, tags) = (again.entry.take(), again.tags.as_slice());
+                let good =
+                    entry.filter(|it| verdict(link, &it.bytes, tags, &versions) == Verdict::Good);
+                Poll::Ready(Ok(good.map(Stored::Encoded)))
             }
         }
     }
 }
 
+/// What a read that joins others has still to be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    Value,
+    /// Only the versions of its tags.
+    Tags,
+}
+
 /// Joins those who are sent next, and sees to it that they are.
-fn join(link: &Arc<Link>, question: Question<'_>, waker: &Waker) -> Seat {
-    let (seat, turn) = link.gather.join(question, waker);
+fn join(
+    link: &Arc<Link>,
+    question: Question<'_>,
+    wanted: Wanted,
+    places: Places,
+    waker: &Waker,
+) -> Seat {
+    let (seat, turn) = link.gather.join(question, wanted, places, waker);
     match turn {
         Turn::First => {
             link.runtime().spawn(send_next(Unsent(Some(link.clone()))));
@@ -247,22 +284,27 @@ impl Gather {
         self.next.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn join(&self, question: Question<'_>, waker: &Waker) -> (Seat, Turn) {
+    fn join(
+        &self,
+        question: Question<'_>,
+        wanted: Wanted,
+        mut places: Places,
+        waker: &Waker,
+    ) -> (Seat, Turn) {
         let limit = self.limit();
-        let mut places = self.places(question.tags);
         let mut next = self.next();
         let together =
             next.get_or_insert_with(|| Together::expecting(USUAL, question, question.names));
-        let is_first = together.count == 0;
-        together.command.arg(question.names.value(question.key));
-        together.count += 1;
+        let is_first = together.joined == 0;
+        together.joined += 1;
+        let value = (wanted == Wanted::Value).then(|| together.place_of_value(question));
         for (place, tag) in places.of.iter_mut().zip(question.tags) {
             if let Place::Asked(at) = place {
                 *at = together.place_of(tag);
             }
         }
-        let seat = together.callers.join(waker, places);
-        let turn = match together.count + together.tags.len() {
+        let seat = together.callers.join(waker, value, places);
+        let turn = match together.values + together.tags.len() {
             _ if is_first => Turn::First,
             count if count >= limit => next.take().map_or(Turn::Between, Turn::Last),
             _ => Turn::Between,
@@ -318,8 +360,16 @@ impl Together {
             places: HashMap::new(),
             floor: names.floor().to_bytes(),
             callers: Callers::expecting(count),
-            count: 0,
+            joined: 0,
+            values: 0,
         }
+    }
+
+    /// Where the value will be.
+    fn place_of_value(&mut self, question: Question<'_>) -> usize {
+        self.command.arg(question.names.value(question.key));
+        self.values += 1;
+        self.values - 1
     }
 
     /// Where the version of the tag will be.
@@ -341,7 +391,7 @@ struct Unsent(Option<Arc<Link>>);
 impl Unsent {
     fn joined(&self) -> usize {
         let next = self.0.as_ref().map(|link| link.gather.next());
-        next.and_then(|next| next.as_ref().map(|together| together.count))
+        next.and_then(|next| next.as_ref().map(|together| together.joined))
             .unwrap_or(0)
     }
 }
@@ -382,7 +432,7 @@ async fn send(link: Arc<Link>, together: Together) {
         floor,
         callers,
         tags,
-        count,
+        values,
         ..
     } = together;
     for tag in &tags {
@@ -391,7 +441,7 @@ async fn send(link: Arc<Link>, together: Together) {
     }
     command.arg(&floor[..]);
     if let Some(replies) = while_wanted(read_all(&link, &command), || callers.are_gone()).await {
-        let answers = replies.and_then(|replies| answers(&link, replies, count));
+        let answers = replies.and_then(|replies| answers(&link, replies, values));
         if let Ok(answers) = &answers {
             let names = tags.iter().map(Key::as_bytes);
             let read = names.zip(answers.tags.iter().copied());

@@ -85,16 +85,21 @@ pub(super) fn judged(
     let Some(entry) = value_of(link, value, now)? else {
         return Ok(Judged::Found(None));
     };
+    Ok(match verdict(link, &entry.bytes, tags, versions) {
+        Verdict::Good => Judged::Found(Some(Stored::Encoded(entry))),
+        Verdict::Old => Judged::Found(None),
+        Verdict::Unclear => Judged::Unclear(entry),
+    })
+}
+
+/// Judges the entry by the versions of these tags, and by what was read of others at the same time of the clock.
+pub(super) fn verdict(link: &Arc<Link>, entry: &[u8], tags: &[Key], versions: &Read) -> Verdict {
     let known = |name: &[u8]| {
         let at = tags.iter().position(|tag| tag.as_bytes() == name);
         let told = at.and_then(|at| versions.tags.get(at).copied().flatten());
         told.or_else(|| link.gather.latest.at(versions.floor?.clock, name))
     };
-    Ok(match judge(&entry.bytes, versions.floor, known) {
-        Verdict::Good => Judged::Found(Some(Stored::Encoded(entry))),
-        Verdict::Old => Judged::Found(None),
-        Verdict::Unclear => Judged::Unclear(entry),
-    })
+    judge(entry, versions.floor, known)
 }
 
 /// Asks for the versions of the tags that the entries have, and drops those entries that are good no more.

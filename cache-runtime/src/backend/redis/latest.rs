@@ -97,7 +97,10 @@ impl Latest {
             if state.versions.len() >= MOST {
                 state.versions.clear();
             }
-            if let Ok(name) = std::str::from_utf8(tag) {
+            if let Some(known) = state.versions.get_mut(tag) {
+                // At one time of the clock it changes only where it was lost and is made anew.
+                *known = version;
+            } else if let Ok(name) = std::str::from_utf8(tag) {
                 state.versions.insert(Key::from(name), version);
             }
         }

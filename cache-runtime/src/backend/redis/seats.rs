@@ -18,7 +18,7 @@ pub(super) type Replies = Result<(Vec<Value>, ServerTime), BackendError>;
 /// What was read for all callers of a command.
 #[derive(Debug)]
 pub(super) struct Answers {
-    /// In the order of the callers.
+    /// In the order of the command's keys.
     pub(super) values: Vec<Value>,
     /// Of all tags that any of them has asked for, each once; and the version of the namespace.
     pub(super) tags: Vec<Option<u64>>,
@@ -50,6 +50,14 @@ pub(super) enum Place {
 }
 
 impl Places {
+    /// For so many tags, of which nothing is relied on.
+    pub(super) fn to_be_asked(count: usize) -> Self {
+        Self {
+            clock: 0,
+            of: SmallVec::from_elem(Place::Asked(0), count),
+        }
+    }
+
     fn version(&self, place: Place, answers: &Answers) -> Known {
         match place {
             Place::Asked(at) => Some(answers.tags.get(at as usize).copied().flatten()),
@@ -68,7 +76,7 @@ struct Seats(Mutex<Row>);
 #[derive(Debug)]
 enum Row {
     Waiting {
-        /// In the order of the command's keys.
+        /// In the order in which they came.
         wakers: Vec<Option<Waker>>,
         /// How many of them are still there.
         present: usize,
@@ -96,8 +104,8 @@ impl Callers {
         Self(Arc::new(Seats(Mutex::new(row))))
     }
 
-    /// One more, who waits for the next of the values and for the versions at these places.
-    pub(super) fn join(&self, waker: &Waker, tags: Places) -> Seat {
+    /// One more, who waits for a value, unless it has that already, and for the versions at these places.
+    pub(super) fn join(&self, waker: &Waker, value: Option<usize>, tags: Places) -> Seat {
         let mut number = 0;
         if let Row::Waiting { wakers, present } = &mut *self.0.row() {
             number = wakers.len();
@@ -107,6 +115,7 @@ impl Callers {
         Seat {
             seats: Arc::clone(&self.0),
             number,
+            value,
             tags,
         }
     }
@@ -140,6 +149,8 @@ impl Drop for Callers {
 pub(super) struct Seat {
     seats: Arc<Seats>,
     number: usize,
+    /// Which of the values is its own.
+    value: Option<usize>,
     tags: Places,
 }
 
@@ -157,10 +168,13 @@ impl Seat {
                 Poll::Pending
             }
             Row::Answered(answers) => {
-                let Some(value) = answers.values.get_mut(self.number) else {
-                    return Poll::Ready(Err(super::unexpected()));
-                };
-                let value = std::mem::replace(value, Value::Nil);
+                let mut value = Value::Nil;
+                if let Some(at) = self.value {
+                    let Some(own) = answers.values.get_mut(at) else {
+                        return Poll::Ready(Err(super::unexpected()));
+                    };
+                    std::mem::swap(&mut value, own);
+                }
                 let places = self.tags.of.iter();
                 Poll::Ready(Ok(Part {
                     value,
