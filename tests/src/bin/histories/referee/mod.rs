@@ -1,5 +1,6 @@
 //! The parent of all: starts the servers and the members, does to them what happens to servers and processes, and has the checker judge.
 
+mod faults;
 mod figures;
 mod plan;
 mod scene;

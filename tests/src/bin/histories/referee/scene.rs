@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use tests::driver::{self, Trouble};
-use tests::{PostgresServer, RedisServer};
+use tests::{PostgresServer, Proxy, RedisServer};
 
-use super::plan::{Fault, MEMBERS};
+use super::plan::MEMBERS;
 use crate::arguments::Arguments;
 use crate::checker::{Checker, Message, Tally};
 use crate::clock::Moment;
@@ -33,13 +33,21 @@ const PATIENCE_WITH_FAULTS: Duration = Duration::from_millis(150);
 
 pub(super) struct Scene<'a> {
     // Members first: they are dropped before their servers.
-    members: Vec<(u64, Member)>,
+    pub(super) members: Vec<(u64, Member)>,
     births: u64,
-    checker: Checker,
-    redis: RedisServer,
-    postgres: PostgresServer,
+    pub(super) checker: Checker,
+    /// The members' way to Redis.
+    pub(super) proxy: Proxy,
+    pub(super) redis: RedisServer,
+    pub(super) postgres: PostgresServer,
     arguments: &'a Arguments,
     told: Instant,
+}
+
+/// A server that keeps what it acknowledges, and gives copies of it away at once.
+pub(super) async fn durable_redis() -> RedisServer {
+    let server = RedisServer::builder().append_only();
+    server.config("repl-diskless-sync-delay 0").start().await
 }
 
 /// Says at its end that nothing more comes from a process.
@@ -69,8 +77,14 @@ impl Drop for Teller {
 
 impl<'a> Scene<'a> {
     pub(super) async fn set(arguments: &'a Arguments) -> Result<Self, Trouble> {
-        let redis = RedisServer::start().await;
-        let postgres = PostgresServer::start().await;
+        let redis = if arguments.faults.is_empty() {
+            RedisServer::start().await
+        } else {
+            durable_redis().await
+        };
+        // What it has committed must be there after a crash of its processes, if not of the machine.
+        let postgres = PostgresServer::builder().config("synchronous_commit=on");
+        let postgres = postgres.start().await;
         let client = postgres.connect().await;
         client.batch_execute(TABLE).await?;
         let rows = Mode::ON_REDIS
@@ -83,6 +97,7 @@ impl<'a> Scene<'a> {
             members: Vec::new(),
             births: 0,
             checker: Checker::start(),
+            proxy: Proxy::before(&redis).await,
             redis,
             postgres,
             arguments,
@@ -95,14 +110,18 @@ impl<'a> Scene<'a> {
         Ok(scene)
     }
 
-    fn start(&mut self) -> Result<(u64, Member), Trouble> {
+    pub(super) fn start(&mut self) -> Result<(u64, Member), Trouble> {
         self.births += 1;
         let birth = self.births;
         let is_calm = self.arguments.faults.is_empty();
         let settings = Settings {
             birth,
             seed: self.arguments.seed,
-            redis: self.redis.url(),
+            redis: if is_calm {
+                self.redis.url()
+            } else {
+                self.proxy.url()
+            },
             postgres: format!(
                 "host={} port={} user=postgres dbname=postgres",
                 self.postgres.socket_folder().display(),
@@ -215,9 +234,5 @@ impl<'a> Scene<'a> {
             member.1.kill().await?;
         }
         Ok(self.checker.finish())
-    }
-
-    pub(super) async fn carry_out(&mut self, fault: &Fault) -> Result<(), Trouble> {
-        Err(format!("{fault:?} cannot be carried out yet").into())
     }
 }
