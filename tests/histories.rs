@@ -64,6 +64,29 @@ async fn no_read_returns_what_its_level_does_not_allow() {
 }
 
 #[tokio::test]
+async fn faults_make_nothing_stale_but_what_is_documented() {
+    let figures = figures("40000", "8", &["--faults"]).await;
+    let faults = figures["faults"].as_object().expect("an object");
+    assert_eq!(faults.len(), 11, "{figures}");
+    assert_eq!(
+        figures["failovers"].as_array().map(Vec::len),
+        Some(1),
+        "{figures}"
+    );
+    assert!(count(&figures, "writes") > 500, "{figures}");
+}
+
+#[tokio::test]
+async fn what_is_kept_and_not_delivered_stays_stale() {
+    let faults = "--faults=redis-hung,cut,redis-killed,replies-lost";
+    let found = violations("9", &[faults, "--break", "backlog"]).await;
+    assert!(
+        found.contains(&"stale_after_invalidation".to_owned()),
+        "{found:?}"
+    );
+}
+
+#[tokio::test]
 async fn values_that_are_stored_without_their_lease_are_stale() {
     let found = violations("2", &["--break", "late-fill"]).await;
     assert!(

@@ -27,7 +27,7 @@ Each of these breaks a mechanism, so that there have to be violations:
   --break version-test      a version is stored whatever was stored before
   --break expiry            readers keep values for an hour
   --break commit            loaders return now and then what is not written yet
-  --break backlog           an invalidation that fails is taken for done (needs --faults)
+  --break backlog           what was kept is not delivered (needs --faults)
 
 Ends with 0 if there were no violations, 1 if there were, 2 if it could not be found out.";
 

@@ -78,8 +78,17 @@ pub(crate) struct Read {
     pub(crate) asked: Moment,
     pub(crate) loaded: Moment,
     pub(crate) loader: u64,
+    /// Whether it is not from a load, but what a writer stored.
+    pub(crate) written: bool,
     /// Whether this process could not reach its backend, for all that it knew.
     pub(crate) away: bool,
+}
+
+impl Read {
+    /// How the value came to be.
+    pub(crate) fn origin(&self) -> &'static str {
+        if self.written { "written" } else { "loaded" }
+    }
 }
 
 /// A commit that its writer knows of.
@@ -140,7 +149,7 @@ impl Line for Word {
 
     fn read(line: &str) -> Option<Self> {
         let (word, rest) = line.strip_suffix(END)?.split_once(' ')?;
-        let mut numbers = [0; 9];
+        let mut numbers = [0; 10];
         let mut count = 0;
         for number in rest.split_ascii_whitespace() {
             *numbers.get_mut(count)? = number.parse().ok()?;
@@ -158,6 +167,7 @@ impl Line for Word {
                     asked,
                     loaded,
                     loader,
+                    written,
                     away,
                 ],
             ) => Self::Read(Read {
@@ -169,6 +179,7 @@ impl Line for Word {
                 asked: Moment(asked),
                 loaded: Moment(loaded),
                 loader,
+                written: written != 0,
                 away: away != 0,
             }),
             ("c", &[row, session, began, at, version, how]) => Self::Commit(Commit {
@@ -227,6 +238,7 @@ impl Word {
                     asked,
                     loaded,
                     loader,
+                    written,
                     away,
                 } = read;
                 let numbers = vec![
@@ -238,6 +250,7 @@ impl Word {
                     asked.0,
                     loaded.0,
                     loader,
+                    u64::from(written),
                     u64::from(away),
                 ];
                 ("r", numbers)

@@ -144,6 +144,7 @@ fn has_joined(candidate: &Candidate, row: &Row) -> bool {
     };
     read.row.mode().level() == Level::Fenced
         && read.away
+        && !read.written
         && read.loader == *birth
         && read.loaded.after(LANDING) >= read.began
         && !is_own
@@ -153,7 +154,7 @@ fn has_joined(candidate: &Candidate, row: &Row) -> bool {
 /// Whether it is of a write by version that was stored after a newer one: nothing kept it out.
 fn is_behind_its_fence(candidate: &Candidate, row: &Row, windows: &Windows) -> bool {
     let (read, raises) = (&candidate.read, &candidate.raises);
-    if read.row.mode() != Mode::Versions || candidate.is_own {
+    if read.row.mode() != Mode::Versions || !read.written || candidate.is_own {
         return false;
     }
     let lost = |window: &&Window| matches!(window.effect, Effect::Lost | Effect::Failover { .. });

@@ -122,11 +122,6 @@ impl Checker {
         self.live.violations.load(Relaxed)
     }
 
-    /// Until when everything that happened has been checked.
-    pub(crate) fn horizon(&self) -> Moment {
-        Moment(self.live.horizon.load(Relaxed))
-    }
-
     pub(crate) fn finish(self) -> Tally {
         self.tell(Message::Finish);
         match self.thread.join() {
@@ -183,7 +178,6 @@ impl State {
             self.take(birth, word);
         }
         let horizon = self.merge.horizon();
-        self.live.horizon.store(horizon.0, Relaxed);
         if horizon.since(self.swept) > Duration::from_secs(1) {
             self.swept = horizon;
             self.sweep(horizon);

@@ -86,6 +86,7 @@ fn is_accepted(mode: Mode, operations: &[Operation]) -> bool {
                 asked: began,
                 loaded: ended,
                 loader: 0,
+                written: false,
                 away: false,
             };
             row.read(0, read, &mut tally)

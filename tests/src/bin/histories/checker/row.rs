@@ -236,6 +236,7 @@ impl Row {
             asked: commit.began,
             loaded: commit.at,
             loader: birth,
+            written: false,
             away: false,
         };
         let raises = self
@@ -349,12 +350,13 @@ impl Candidate {
         let mode = read.row.mode().name();
         let ago = |time: Moment| read.ended.0.saturating_sub(time.0) / 1000;
         let mut text = format!(
-            "{}: row {} ({mode}): process {birth}, session {}, read version {} from -{} to -0, loaded from -{} to -{} by process {}, away {}",
+            "{}: row {} ({mode}): process {birth}, session {}, read version {} from -{} to -0, {} from -{} to -{} by process {}, away {}",
             wrong.name(),
             read.row.0,
             read.session,
             read.version,
             ago(read.began),
+            read.origin(),
             ago(read.asked),
             ago(read.loaded),
             read.loader,
@@ -374,11 +376,12 @@ impl Candidate {
             let _ = match word {
                 Word::Read(read) => write!(
                     text,
-                    "\n  process {birth} session {} read {} from -{} to -{}, loaded from -{} to -{} by process {}",
+                    "\n  process {birth} session {} read {} from -{} to -{}, {} from -{} to -{} by process {}",
                     read.session,
                     read.version,
                     ago(read.began),
                     ago(read.ended),
+                    read.origin(),
                     ago(read.asked),
                     ago(read.loaded),
                     read.loader

@@ -10,7 +10,6 @@ use serde::Serialize;
 pub(super) struct Live {
     pub(super) checked: AtomicU64,
     pub(super) violations: AtomicU64,
-    pub(super) horizon: AtomicU64,
 }
 
 /// What one failover has cost.

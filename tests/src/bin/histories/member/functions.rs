@@ -17,6 +17,8 @@ pub(super) struct Value {
     pub(super) asked: u64,
     pub(super) loaded: u64,
     pub(super) loader: u64,
+    /// Whether it is what a writer has stored.
+    pub(super) written: bool,
 }
 
 /// Why there is no value.

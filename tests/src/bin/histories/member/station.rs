@@ -111,6 +111,7 @@ impl Station {
             asked: asked.0,
             loaded: Moment::now().0,
             loader: self.common.birth,
+            written: false,
         })
     }
 
@@ -141,6 +142,7 @@ impl Station {
             asked: asked.0,
             loaded: now,
             loader: self.common.birth,
+            written: true,
         })
     }
 }

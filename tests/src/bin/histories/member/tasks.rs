@@ -218,6 +218,7 @@ impl Task {
                 asked: Moment(value.asked),
                 loaded: Moment(value.loaded),
                 loader: value.loader,
+                written: value.written,
                 away,
             })
         });

@@ -26,6 +26,8 @@ pub(crate) struct Figures {
     /// Reads that returned less than they would have without faults, by what the documentation says can be stale.
     excused: BTreeMap<&'static str, u64>,
     failovers: Vec<Failover>,
+    /// The longest time from the end of a fault until every process used Redis again and had delivered what it had kept.
+    slowest_recovery_ms: u64,
     /// Of `eventual` and `fenced`: reads that returned less than an earlier one of their session, while the newer write had not returned.
     went_back: BTreeMap<&'static str, u64>,
     /// Reads that took too long to be checked.
@@ -35,7 +37,13 @@ pub(crate) struct Figures {
 }
 
 impl Figures {
-    pub(super) fn of(arguments: &Arguments, plan: &Plan, tally: Tally, took: Duration) -> Self {
+    pub(super) fn of(
+        arguments: &Arguments,
+        plan: &Plan,
+        tally: Tally,
+        took: Duration,
+        slowest_recovery: Duration,
+    ) -> Self {
         let mut faults = BTreeMap::new();
         for fault in plan.faults() {
             *faults.entry(fault.sort().name()).or_default() += 1;
@@ -54,6 +62,7 @@ impl Figures {
             violations_by_check: tally.violations,
             excused: tally.excused,
             failovers: tally.failovers,
+            slowest_recovery_ms: u64::try_from(slowest_recovery.as_millis()).unwrap_or(u64::MAX),
             went_back: tally.went_back,
             unchecked: tally.unchecked,
             details: tally.told,

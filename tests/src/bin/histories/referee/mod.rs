@@ -36,8 +36,17 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Figures, Trouble> {
             scene.go_on().await?;
         }
         scene.read_in_all(arguments.reads).await?;
-        scene.check_all(true).await?;
+        if !scene.has_shown_what_is_broken() {
+            scene.check_all(true).await?;
+        }
+        let slowest = scene.slowest_recovery();
         let tally = scene.end().await?;
-        Ok(Figures::of(arguments, &plan, tally, began.elapsed()))
+        Ok(Figures::of(
+            arguments,
+            &plan,
+            tally,
+            began.elapsed(),
+            slowest,
+        ))
     })
 }

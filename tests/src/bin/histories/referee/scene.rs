@@ -42,6 +42,7 @@ pub(super) struct Scene<'a> {
     pub(super) postgres: PostgresServer,
     arguments: &'a Arguments,
     told: Instant,
+    slowest_recovery: Duration,
 }
 
 /// A server that keeps what it acknowledges, and gives copies of it away at once.
@@ -102,6 +103,7 @@ impl<'a> Scene<'a> {
             postgres,
             arguments,
             told: Instant::now(),
+            slowest_recovery: Duration::ZERO,
         };
         for _ in 0..MEMBERS {
             let member = scene.start()?;
@@ -177,7 +179,7 @@ impl<'a> Scene<'a> {
         let mut checked = self.checker.checked();
         let mut moved = Instant::now();
         while checked < reads {
-            if self.arguments.broken.is_some() && self.checker.violations() > 0 {
+            if self.has_shown_what_is_broken() {
                 return Ok(());
             }
             self.tell_of_progress();
@@ -193,6 +195,16 @@ impl<'a> Scene<'a> {
         Ok(())
     }
 
+    /// Whether a mechanism is broken on purpose, and that was seen.
+    pub(super) fn has_shown_what_is_broken(&self) -> bool {
+        self.arguments.broken.is_some() && self.checker.violations() > 0
+    }
+
+    /// The longest time from the end of a fault until every process used Redis again and had delivered what it had kept.
+    pub(super) fn slowest_recovery(&self) -> Duration {
+        self.slowest_recovery
+    }
+
     fn tell_of_progress(&mut self) {
         if self.told.elapsed() > TELL_EVERY {
             self.told = Instant::now();
@@ -205,8 +217,10 @@ impl<'a> Scene<'a> {
     /// Waits until everybody has recovered, has every row read by every process while nobody writes, and has that held against the database.
     /// What may be stale until its TTL has gone by then.
     pub(super) async fn check_all(&mut self, wait: bool) -> Result<(), Trouble> {
+        let began = Instant::now();
         self.have_all(Order::HoldWrites, Word::Held).await?;
         self.have_all(Order::TellOfHealth, Word::Healthy).await?;
+        self.slowest_recovery = self.slowest_recovery.max(began.elapsed());
         if wait {
             tokio::time::sleep(TTL + LEASE + Duration::from_millis(500)).await;
         }
