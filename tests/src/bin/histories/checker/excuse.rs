@@ -154,7 +154,7 @@ fn has_joined(candidate: &Candidate, row: &Row) -> bool {
 /// Whether it is of a write by version that was stored after a newer one: nothing kept it out.
 fn is_behind_its_fence(candidate: &Candidate, row: &Row, windows: &Windows) -> bool {
     let (read, raises) = (&candidate.read, &candidate.raises);
-    if read.row.mode() != Mode::Versions || !read.written || candidate.is_own {
+    if read.row.mode() != Mode::Versions || !read.written {
         return false;
     }
     let lost = |window: &&Window| matches!(window.effect, Effect::Lost | Effect::Failover { .. });
@@ -166,10 +166,10 @@ fn is_behind_its_fence(candidate: &Candidate, row: &Row, windows: &Windows) -> b
             .any(|window| read.began >= window.from && within(window.to));
     };
     let ended = older.settled.unwrap_or(Moment::NEVER);
-    let forgotten = windows.iter().filter(lost).any(|window| {
-        window.overlaps(older.commit.began, ended.after(GRACE))
-            && within(window.to.max(ended.min(window.to)))
-    });
+    let forgotten = windows
+        .iter()
+        .filter(lost)
+        .any(|window| window.overlaps(older.commit.began, ended.after(GRACE)) && within(window.to));
     let was_kept = |write: &Write| write.returned.is_none_or(|returned| returned.kept);
     let unknown = raises
         .iter()

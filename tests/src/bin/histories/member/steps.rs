@@ -6,18 +6,18 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use cache_runtime::Key;
 use cache_runtime::backend::{
     Ask, Backend, BackendFuture, Fill, Format, HeldLease, Lease, LeaseMode, Stored, TagVersion,
     Token, Versions, WriteEnd,
 };
+use cache_runtime::{Cache, Key};
 
 use super::random::Random;
 use crate::arguments::Broken;
 use crate::clock::Moment;
 use crate::keys::RowId;
 
-/// A backend that has just failed may be away for as long as this without another sign of it: probes come every 100 ms.
+/// A backend that has just failed may be away for as long as this without another sign of it.
 const MEMORY_OF_FAILURE: Duration = Duration::from_secs(1);
 
 /// What came of the operations.
@@ -42,17 +42,29 @@ impl Seen {
         self.failed.fetch_max(Moment::now().0, Relaxed);
     }
 
-    /// Whether the backend seemed to be away at some moment since then.
-    pub(super) fn was_away(&self, since: Moment) -> bool {
+    /// The last failure, if there was one.
+    pub(super) fn last_failure(&self) -> Option<Moment> {
         let failed = Moment(self.failed.load(Relaxed));
-        failed != Moment::START && failed >= since.before(MEMORY_OF_FAILURE)
+        (failed != Moment::START).then_some(failed)
     }
 
-    /// Whether what a write whose body ended then had to tell the backend may be kept: it was not told, and it was away.
-    pub(super) fn may_be_kept(&self, row: RowId, since: Moment) -> bool {
+    /// Whether an operation failed since then, or not long before.
+    fn failed_about(&self, since: Moment) -> bool {
+        let failed = self.last_failure();
+        failed.is_some_and(|failed| failed >= since.before(MEMORY_OF_FAILURE))
+    }
+
+    /// Whether the backend seemed to be away at some moment since then.
+    pub(super) fn was_away(&self, cache: &Cache, since: Moment) -> bool {
+        // What follows costs something, and without any failure it is never the case.
+        self.last_failure().is_some()
+            && (self.failed_about(since) || cache.stats().backend.breaker_open)
+    }
+
+    /// Whether an operation that began since then has removed or replaced the row's value.
+    pub(super) fn is_settled(&self, row: RowId, since: Moment) -> bool {
         let settled = self.settled.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_settled = settled.get(&row).is_some_and(|&began| began >= since);
-        !is_settled && self.was_away(since)
+        settled.get(&row).is_some_and(|&began| began >= since)
     }
 }
 
@@ -232,7 +244,7 @@ impl<B: Backend> Backend for Steps<B> {
     fn invalidate<'a>(&'a self, keys: &'a [Key]) -> BackendFuture<'a, ()> {
         let is_lost = self.is_broken(Broken::Invalidation) && self.random.one_in(8);
         // What was kept is delivered soon after the last failure.
-        let is_forgotten = self.is_broken(Broken::Backlog) && self.seen.was_away(Moment::now());
+        let is_forgotten = self.is_broken(Broken::Backlog) && self.seen.failed_about(Moment::now());
         if is_lost || is_forgotten {
             return Box::pin(async { Ok(()) });
         }

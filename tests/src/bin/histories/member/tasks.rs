@@ -139,6 +139,10 @@ impl Tasks {
 }
 
 impl Place {
+    fn was_away(&self, since: Moment) -> bool {
+        self.seen.was_away(&self.cache, since)
+    }
+
     fn is_healthy(&self) -> bool {
         let backend = self.cache.stats().backend;
         !backend.breaker_open && backend.undelivered_invalidations == 0
@@ -147,10 +151,17 @@ impl Place {
 
 /// Says when what was kept has been delivered.
 async fn tell_of_deliveries(common: Arc<Common>, place: Place) {
+    let mut told = Moment::START;
     loop {
         // Taken before the look: what was kept until then is what the look is about.
         let upto = Moment::now();
-        if place.seen.was_away(upto.before(LOOK_EVERY)) && place.is_healthy() {
+        // Nothing is kept without a failure.
+        let is_news = place
+            .seen
+            .last_failure()
+            .is_some_and(|failed| failed >= told);
+        if is_news && place.is_healthy() {
+            told = upto;
             common.log.note(|at| Word::Recovered { upto, at });
         }
         tokio::time::sleep(LOOK_EVERY).await;
@@ -207,7 +218,7 @@ impl Task {
         let Ok(value) = functions::read(&self.station, row).await else {
             return false;
         };
-        let away = self.place.seen.was_away(began);
+        let away = self.place.was_away(began);
         self.station.common.log.note(|ended| {
             Word::Read(Read {
                 row,
@@ -242,7 +253,8 @@ impl Task {
             return false;
         };
         let since = Moment(station.since.load(Relaxed));
-        let kept = self.place.seen.may_be_kept(row, since);
+        // It was not told, and could not be.
+        let kept = !self.place.seen.is_settled(row, since) && self.place.was_away(since);
         station.common.log.note(|ended| {
             Word::Return(Return {
                 row,
