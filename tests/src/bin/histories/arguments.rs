@@ -18,7 +18,7 @@ and checks that no read returned what its consistency level does not allow.
                       redis-killed, redis-lost, redis-hung, redis-hung-long, redis-flushed, cut, replies-lost, client-killed, client-stopped,
                       postgres-restarted, failover; all without SORTS, which are separated by commas
   --json              one object on stdout: checked, violations, seed and more
-  --verbose           what the cache of each process logs, on stderr
+  --verbose           what the cache of each process logs, and one read of each sort that was excused, on stderr
 
 Each of these breaks a mechanism, so that there have to be violations:
   --break late-fill         values are stored whether their lease stands or not

@@ -248,9 +248,12 @@ impl State {
                 continue;
             };
             match excuse::of(&candidate, row, &self.windows) {
-                Some(excuse) => self
-                    .windows
-                    .note_excused(&candidate.read, excuse, &mut self.tally),
+                Some(excuse) => {
+                    let told = self.tally.told_of_excused.entry(excuse.name());
+                    told.or_insert_with(|| candidate.text());
+                    self.windows
+                        .note_excused(&candidate.read, excuse, &mut self.tally);
+                }
                 None => self.violated(&candidate),
             }
         }

@@ -40,6 +40,8 @@ pub(crate) struct Tally {
     /// returned.
     pub(crate) went_back: BTreeMap<&'static str, u64>,
     pub(crate) failovers: Vec<Failover>,
+    /// The first read of each reason, in full.
+    pub(crate) told_of_excused: BTreeMap<&'static str, String>,
     /// The first violations, in full.
     pub(crate) told: Vec<String>,
 }

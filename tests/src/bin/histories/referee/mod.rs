@@ -41,6 +41,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Figures, Trouble> {
         }
         let slowest = scene.slowest_recovery();
         let tally = scene.end().await?;
+        if arguments.verbose {
+            for (excuse, text) in &tally.told_of_excused {
+                eprintln!("histories: excused as {excuse}: {text}");
+            }
+        }
         Ok(Figures::of(
             arguments,
             &plan,
