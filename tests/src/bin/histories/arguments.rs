@@ -12,8 +12,8 @@ Starts Redis, PostgreSQL, and processes that read and write rows through caches;
 and checks that no read returned what its consistency level does not allow.
 
   --reads N           at least so many checked reads (100000)
-  --seed S            rows, operations, delays and faults (at random). The same seed makes the same of each; which of them meet is the machine's
-                      affair, and not the same twice
+  --seed S            what each task does, how long its steps are held up, and the faults (at random). The same seed makes the same of each; which of
+                      them meet is the machine's affair, and not the same twice: a violation is printed with the history of its row
   --faults[=SORTS]    what happens to servers and processes meanwhile, each sort at least once:
                       redis-killed, redis-lost, redis-hung, redis-hung-long, redis-flushed, cut, replies-lost, client-killed, client-stopped,
                       postgres-restarted, failover; all without SORTS, which are separated by commas

@@ -66,7 +66,7 @@ impl Mode {
 const HOT: u64 = 4;
 const QUIET: u64 = 4;
 /// Quiet rows take one in so many of the writes that hot ones do.
-pub(crate) const QUIETER: u8 = 200;
+pub(crate) const QUIETER: u64 = 200;
 
 const OF_A_MODE: u64 = 1 << 40;
 const OF_A_PROCESS: u64 = 1 << 8;

@@ -193,3 +193,177 @@ fn was_stored_late(read: &Read, windows: &Windows) -> bool {
     }
     age <= TTL + GRACE
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checker::tally::Tally;
+    use crate::keys::RowId;
+    use crate::words::{Commit, How, Return};
+
+    fn second(number: u64) -> Moment {
+        Moment(number * 1_000_000_000)
+    }
+
+    /// A row with one write, of version 1, that took from second 100 to 110 and committed in second 105.
+    fn row(mode: Mode, kept: bool) -> Row {
+        let id = RowId::all_of(mode, 0).next().expect("there are rows");
+        let mut row = Row::new(id);
+        let how = if mode == Mode::Versions {
+            How::ByVersion
+        } else {
+            How::Invalidates
+        };
+        let commit = Commit {
+            row: id,
+            session: 1,
+            began: second(100),
+            at: second(105),
+            version: 1,
+            how,
+        };
+        assert!(row.commit(1, commit).is_none());
+        row.returned(
+            1,
+            Return {
+                row: id,
+                version: 1,
+                since: second(106),
+                ended: second(110),
+                kept,
+            },
+        );
+        row
+    }
+
+    /// Why a read of version 0 that began then may be; `Err` if it needs no reason.
+    fn of_read(row: &mut Row, began: u64, windows: &[Window]) -> Result<Option<Excuse>, ()> {
+        let read = Read {
+            row: row.id(),
+            session: 2,
+            began: second(began),
+            ended: second(began).after(Duration::from_millis(1)),
+            version: 0,
+            asked: second(began),
+            loaded: second(began),
+            loader: 2,
+            written: false,
+            away: false,
+        };
+        let mut all = Windows::default();
+        for &window in windows {
+            all.begin(window);
+            all.end(window.effect, window.to);
+        }
+        let candidate = row.read(2, read, &mut Tally::default()).ok_or(())?;
+        Ok(of(&candidate, row, &all))
+    }
+
+    fn window(effect: Effect, from: u64, to: u64) -> Window {
+        Window {
+            effect,
+            from: second(from),
+            to: second(to),
+        }
+    }
+
+    #[test]
+    fn without_faults_nothing_is_excused() {
+        for mode in [
+            Mode::Fenced,
+            Mode::Versions,
+            Mode::Strict,
+            Mode::MemoryStrict,
+        ] {
+            assert_eq!(
+                of_read(&mut row(mode, false), 111, &[]),
+                Ok(None),
+                "{mode:?}"
+            );
+        }
+        assert_eq!(of_read(&mut row(Mode::Fenced, false), 109, &[]), Err(()));
+        assert_eq!(of_read(&mut row(Mode::Strict, false), 109, &[]), Ok(None));
+        assert_eq!(of_read(&mut row(Mode::Eventual, false), 111, &[]), Err(()));
+    }
+
+    #[test]
+    fn faults_from_which_nothing_is_lost_excuse_nothing() {
+        let windows = [window(Effect::Nothing, 101, 120)];
+        for mode in [Mode::Fenced, Mode::Versions, Mode::Strict] {
+            assert_eq!(
+                of_read(&mut row(mode, false), 111, &windows),
+                Ok(None),
+                "{mode:?}"
+            );
+        }
+        // Nor does the loss of all values, once the writer has returned.
+        let windows = [window(Effect::Lost, 101, 104)];
+        for mode in [Mode::Fenced, Mode::Strict] {
+            assert_eq!(
+                of_read(&mut row(mode, false), 111, &windows),
+                Ok(None),
+                "{mode:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_lost_intent_excuses_until_its_writer_returns() {
+        let lost = [window(Effect::Lost, 101, 104)];
+        let before = [window(Effect::Lost, 90, 99)];
+        let excuse =
+            |began, windows: &[Window]| of_read(&mut row(Mode::Strict, false), began, windows);
+        assert_eq!(excuse(108, &lost), Ok(Some(Excuse::IntentLost)));
+        assert_eq!(excuse(108, &before), Ok(None), "the write began later");
+        assert_eq!(excuse(111, &lost), Ok(None), "the writer has returned");
+        let others = [window(Effect::Stopped(9), 101, 104)];
+        assert_eq!(
+            excuse(108, &others),
+            Ok(None),
+            "another process was stopped"
+        );
+        let in_memory = of_read(&mut row(Mode::MemoryStrict, false), 108, &lost);
+        assert_eq!(in_memory, Ok(None), "it is not on Redis");
+    }
+
+    #[test]
+    fn a_failover_excuses_until_the_ttl_what_only_the_lost_server_knew() {
+        let killed = second(115);
+        let behind = [window(Effect::Failover { killed }, 108, 116)];
+        let excuse =
+            |began, windows: &[Window]| of_read(&mut row(Mode::Fenced, false), began, windows);
+        assert_eq!(excuse(117, &behind), Ok(Some(Excuse::Failover)));
+        assert_eq!(excuse(130, &behind), Ok(None), "the TTL is over");
+        let knows = [window(Effect::Failover { killed }, 111, 116)];
+        assert_eq!(excuse(117, &knows), Ok(None), "the copy knew of it");
+    }
+
+    #[test]
+    fn a_killed_writer_excuses_until_the_ttl_and_never_a_strict_one() {
+        for (mode, began, excuse) in [
+            (Mode::Fenced, 202, Some(Excuse::Killed)),
+            (Mode::Fenced, 210, None),
+            (Mode::Strict, 202, None),
+        ] {
+            let mut row = Row::new(RowId::all_of(mode, 0).next().expect("there are rows"));
+            row.raise(second(200), 1, Source::Killed);
+            assert_eq!(
+                of_read(&mut row, began, &[]),
+                Ok(excuse),
+                "{mode:?} {began}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_kept_binds_its_own_process_and_when_it_is_delivered_all() {
+        let mut row = row(Mode::Fenced, true);
+        assert_eq!(
+            of_read(&mut row, 111, &[]),
+            Err(()),
+            "another process may not know"
+        );
+        row.recovered(1, second(112), second(113));
+        assert_eq!(of_read(&mut row, 114, &[]), Ok(None));
+    }
+}

@@ -1,5 +1,6 @@
 //! A process that reads and writes, and writes down what came of it.
 
+mod choices;
 mod database;
 mod functions;
 mod log;

@@ -6,15 +6,13 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::choices::{Choice, Choices};
 use super::functions;
 use super::station::{Common, Halting, Station};
 use super::{Place, Settings};
 use crate::clock::Moment;
-use crate::keys::{Mode, QUIETER, RowId};
+use crate::keys::{Mode, RowId};
 use crate::words::{Read, Return, Word};
-
-/// One operation in so many is a write.
-const WRITES: u64 = 8;
 
 /// The tasks on the memory of the process. They never wait for a server: each of their operations is followed by a pause.
 const IN_MEMORY: u64 = 2;
@@ -73,6 +71,7 @@ impl Tasks {
         Task {
             place: place.clone(),
             station: Station::new(&self.common, self.sessions, self.seed),
+            choices: Choices::new(self.seed, self.sessions),
             writes: self.writes.subscribe(),
             open: self.open.clone(),
         }
@@ -171,6 +170,7 @@ async fn tell_of_deliveries(common: Arc<Common>, place: Place) {
 struct Task {
     place: Place,
     station: Station,
+    choices: Choices,
     writes: watch::Receiver<bool>,
     open: watch::Sender<u64>,
 }
@@ -179,29 +179,15 @@ impl Task {
     async fn work(self, rows: Vec<RowId>, thought: u64) {
         loop {
             self.station.common.log.room().await;
-            let (row, is_write) = self.next(&rows);
-            let done = if is_write {
-                self.write_unless_held(row).await
-            } else {
-                self.read(row).await
+            let done = match self.choices.next(&rows) {
+                Choice::Read(row) => self.read(row).await,
+                Choice::Write(row, through) => self.write_unless_held(row, through).await,
             };
             if !done {
                 tokio::time::sleep(AFTER_FAILURE).await;
             }
             self.think(thought).await;
         }
-    }
-
-    /// What is done next: the seed says it all.
-    fn next(&self, rows: &[RowId]) -> (RowId, bool) {
-        let random = &self.station.random;
-        let draw = |bound: usize| usize::try_from(random.below(bound as u64)).unwrap_or(0);
-        let row = rows[draw(rows.len())];
-        let mut is_write = random.one_in(WRITES);
-        if is_write && row.is_quiet() {
-            is_write = random.one_in(u64::from(QUIETER));
-        }
-        (row, is_write)
     }
 
     async fn think(&self, thought: u64) {
@@ -236,19 +222,18 @@ impl Task {
         true
     }
 
-    async fn write_unless_held(&self, row: RowId) -> bool {
+    async fn write_unless_held(&self, row: RowId, through: bool) -> bool {
         // First: whoever holds the writes waits for those that have got this far.
         self.open.send_modify(|open| *open += 1);
         let may = *self.writes.borrow();
-        let done = !may || self.write(row).await;
+        let done = !may || self.write(row, through).await;
         self.open.send_modify(|open| *open -= 1);
         done
     }
 
-    async fn write(&self, row: RowId) -> bool {
+    async fn write(&self, row: RowId, through: bool) -> bool {
         let station = &self.station;
         station.began.store(Moment::now().0, Relaxed);
-        let through = station.random.one_in(2);
         let Ok(value) = functions::write(station, row, through).await else {
             return false;
         };
