@@ -1,44 +1,22 @@
 //! Write-behind across kills of everything but the database: the crash test, for a short while. `cargo run --release -p tests --bin crash -- --help` tells
 //! how to run it for longer.
 
-use std::process::Output;
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::process::Command;
-use tokio::sync::Mutex;
+use tests::driver::{Head, count};
 
 /// A round of the plan: each sort of kill once.
 const ROUND: &str = "8";
 const TWO_ROUNDS: &str = "16";
 
-/// Only a run that hangs takes so long: it gives up by itself before.
-const LONGEST_RUN: Duration = Duration::from_secs(300);
-
-/// Each run is a dozen processes: one run at a time.
-static TURN: Mutex<()> = Mutex::const_new(());
-
-async fn crash(arguments: &[&str]) -> Output {
-    let _turn = TURN.lock().await;
-    let mut command = Command::new(env!("CARGO_BIN_EXE_crash"));
-    let output = command.args(arguments).kill_on_drop(true).output();
-    let output = tokio::time::timeout(LONGEST_RUN, output).await;
-    output.expect("the run ends").expect("the program starts")
-}
-
-fn said(output: &Output) -> (String, String) {
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    (text(&output.stdout), text(&output.stderr))
-}
+static CRASH: Head = Head::new(env!("CARGO_BIN_EXE_crash"), Duration::from_secs(300));
 
 /// The figures of a run that ended well.
 async fn figures(kills: &str, seed: &str, more: &[&str]) -> Value {
     let mut arguments = vec!["--kills", kills, "--seed", seed, "--json"];
     arguments.extend(more);
-    let output = crash(&arguments).await;
-    let (figures, complaints) = said(&output);
-    assert!(output.status.success(), "{figures}\n{complaints}");
-    let figures: Value = serde_json::from_str(&figures).expect("one object");
+    let figures = CRASH.figures(&arguments).await;
     let fields = figures.as_object().expect("an object");
     let mut names: Vec<_> = fields.keys().map(String::as_str).collect();
     names.sort_unstable();
@@ -55,10 +33,6 @@ async fn figures(kills: &str, seed: &str, more: &[&str]) -> Value {
     assert_eq!(figures["seed"].to_string(), seed);
     assert!(count(&figures, "acknowledged") > 0, "{figures}");
     figures
-}
-
-fn count(figures: &Value, name: &str) -> u64 {
-    figures[name].as_u64().expect("a number")
 }
 
 #[tokio::test]
@@ -91,7 +65,7 @@ async fn merged_the_wrong_way_round_writes_are_out_of_order() {
 
 #[tokio::test]
 async fn a_wrong_argument_is_named() {
-    for (arguments, problem) in [
+    let wrong = [
         (&["--kils", "3"][..], "`--kils` is not known"),
         (&["--kills"], "`--kills` needs a number"),
         (
@@ -99,14 +73,6 @@ async fn a_wrong_argument_is_named() {
             "`--seed` needs a whole number that is not too large, not `x`",
         ),
         (&["--kills", "0"], "`--kills` has to be at least 1"),
-    ] {
-        let output = crash(arguments).await;
-        let (figures, complaints) = said(&output);
-        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
-        assert_eq!(figures, "");
-        assert!(complaints.contains(problem), "{complaints}");
-        assert!(complaints.contains("Usage:"), "{complaints}");
-    }
-    let (usage, _) = said(&crash(&["--help"]).await);
-    assert!(usage.contains("--without-aof"), "{usage}");
+    ];
+    CRASH.names_wrong_arguments(&wrong, "--without-aof").await;
 }

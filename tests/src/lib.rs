@@ -5,6 +5,7 @@
 pub mod caches;
 pub mod certificate;
 mod child;
+pub mod driver;
 pub mod example;
 pub mod faulty_bus;
 pub mod gate;

@@ -42,6 +42,8 @@ pub struct Proxy {
 
 #[derive(Debug, Clone, Copy)]
 struct State {
+    /// Where new connections lead.
+    target: SocketAddr,
     mode: Mode,
     /// How often connections were cut: one from before the last cut ends.
     cuts: u64,
@@ -83,17 +85,13 @@ impl Proxy {
             .expect("a free port");
         let address = listener.local_addr().expect("it is bound");
         let state = watch::Sender::new(State {
+            target,
             mode: Mode::Pass,
             cuts: 0,
             strandings: 0,
         });
         let accepted = Arc::new(AtomicUsize::new(0));
-        let acceptor = tokio::spawn(accept(
-            listener,
-            target,
-            state.clone(),
-            Arc::clone(&accepted),
-        ));
+        let acceptor = tokio::spawn(accept(listener, state.clone(), Arc::clone(&accepted)));
         Self {
             address,
             credentials: String::new(),
@@ -138,6 +136,13 @@ impl Proxy {
         self.state.send_modify(|state| state.strandings += 1);
     }
 
+    /// Ends the connections there are; new ones lead to `server`, which takes the place of the other.
+    pub fn turn_to(&self, server: &RedisServer) {
+        let target = SocketAddr::from((Ipv4Addr::LOCALHOST, server.port()));
+        self.state.send_modify(|state| state.target = target);
+        self.cut();
+    }
+
     /// Ends the connections there are; new ones are served.
     pub fn cut(&self) {
         self.set(Mode::Pass, 1);
@@ -163,15 +168,11 @@ impl Drop for Proxy {
     }
 }
 
-async fn accept(
-    listener: TcpListener,
-    target: SocketAddr,
-    state: watch::Sender<State>,
-    accepted: Arc<AtomicUsize>,
-) {
+async fn accept(listener: TcpListener, state: watch::Sender<State>, accepted: Arc<AtomicUsize>) {
     while let Ok((client, _)) = listener.accept().await {
         accepted.fetch_add(1, Ordering::SeqCst);
-        if state.borrow().mode != Mode::Refuse {
+        let State { target, mode, .. } = *state.borrow();
+        if mode != Mode::Refuse {
             tokio::spawn(serve(client, target, state.subscribe()));
         }
     }

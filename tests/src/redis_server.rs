@@ -167,6 +167,16 @@ impl RedisServer {
         self.launch(false).await;
     }
 
+    /// [`Self::restart`] without the append-only file: it comes back empty.
+    pub async fn restart_empty(&mut self) {
+        self.kill();
+        let file = self.folder.path().join("appendonlydir");
+        if file.exists() {
+            fs::remove_dir_all(file).expect("the folder is the server's own");
+        }
+        self.launch(false).await;
+    }
+
     /// A connection of the test's own, apart from those of the cache.
     pub async fn connection(&self) -> MultiplexedConnection {
         self.try_connection().await.expect("the server runs")

@@ -1,8 +1,7 @@
 //! The command line.
 
-use std::str::FromStr;
-
 use serde::{Deserialize, Serialize};
+use tests::driver::{Asked, number};
 
 pub(crate) const USAGE: &str = "\
 Usage: cargo run --release -p tests --bin crash -- [OPTIONS]
@@ -23,12 +22,6 @@ What is switched off has to show in the figures; they are no failure then:
 Ends with 0 if nothing was lost, doubled or out of order, 1 if something was, 2 if it could not be found out.";
 
 /// What the command line asks for.
-#[derive(Debug, PartialEq)]
-pub(crate) enum Asked {
-    Help,
-    Run(Arguments),
-}
-
 #[derive(Debug, PartialEq)]
 pub(crate) struct Arguments {
     pub(crate) kills: u32,
@@ -52,10 +45,10 @@ impl Without {
     }
 }
 
-impl Asked {
+impl Arguments {
     /// Reads the command line; the error is a sentence.
-    pub(crate) fn of(mut words: impl Iterator<Item = String>) -> Result<Self, String> {
-        let mut arguments = Arguments {
+    pub(crate) fn of(mut words: impl Iterator<Item = String>) -> Result<Asked<Self>, String> {
+        let mut arguments = Self {
             kills: 100,
             seed: fastrand::u64(..),
             json: false,
@@ -71,20 +64,13 @@ impl Asked {
                 "--without-aof" => arguments.without.aof = true,
                 "--without-sequence" => arguments.without.sequence = true,
                 "--without-order" => arguments.without.order = true,
-                "-h" | "--help" => return Ok(Self::Help),
+                "-h" | "--help" => return Ok(Asked::Help),
                 _ => return Err(format!("`{word}` is not known")),
             }
         }
         if arguments.kills == 0 {
             return Err("`--kills` has to be at least 1".to_owned());
         }
-        Ok(Self::Run(arguments))
+        Ok(Asked::Run(arguments))
     }
-}
-
-fn number<T: FromStr>(name: &str, value: Option<String>) -> Result<T, String> {
-    let value = value.ok_or_else(|| format!("`{name}` needs a number"))?;
-    let number = value.parse();
-    number
-        .map_err(|_| format!("`{name}` needs a whole number that is not too large, not `{value}`"))
 }

@@ -9,42 +9,28 @@ mod words;
 
 use std::process::ExitCode;
 
-use arguments::{Arguments, Asked};
-use member::Settings;
+use tests::driver::{Outcome, Program, Trouble};
 
-/// How it ends where it could not be carried out, or was asked for wrongly.
-const TROUBLE: u8 = 2;
+use arguments::Arguments;
+use member::ROLE;
+
+const PROGRAM: Program = Program {
+    name: "crash",
+    usage: arguments::USAGE,
+};
 
 fn main() -> ExitCode {
-    if let Some(settings) = Settings::of_this_process() {
+    if let Some(settings) = ROLE.settings() {
         member::run(settings);
     }
-    match Asked::of(std::env::args().skip(1)) {
-        Ok(Asked::Help) => {
-            println!("{}", arguments::USAGE);
-            ExitCode::SUCCESS
-        }
-        Ok(Asked::Run(arguments)) => judge(&arguments),
-        Err(problem) => {
-            eprintln!("crash: {problem}\n\n{}", arguments::USAGE);
-            ExitCode::from(TROUBLE)
-        }
-    }
+    PROGRAM.run(Arguments::of(std::env::args().skip(1)), judge)
 }
 
-fn judge(arguments: &Arguments) -> ExitCode {
-    match referee::run(arguments) {
-        Ok(figures) => {
-            println!("{}", figures.text(arguments.json));
-            if figures.are_good() || arguments.without.any() {
-                ExitCode::SUCCESS
-            } else {
-                ExitCode::FAILURE
-            }
-        }
-        Err(trouble) => {
-            eprintln!("crash: seed {}: {trouble}", arguments.seed);
-            ExitCode::from(TROUBLE)
-        }
-    }
+fn judge(arguments: &Arguments) -> Result<Outcome, Trouble> {
+    let figures =
+        referee::run(arguments).map_err(|trouble| format!("seed {}: {trouble}", arguments.seed))?;
+    Ok(Outcome {
+        text: figures.text(arguments.json),
+        is_good: figures.are_good() || arguments.without.any(),
+    })
 }

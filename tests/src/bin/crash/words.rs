@@ -1,5 +1,7 @@
 //! What referee and members say to each other, a line at a time.
 
+use tests::driver::Line;
+
 /// From the referee to a member.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Order {
@@ -13,16 +15,19 @@ pub(crate) enum Order {
 
 impl Order {
     const ALL: [Self; 3] = [Self::Hold, Self::TellOfWrite, Self::StopWriting];
+}
 
-    pub(crate) fn line(self) -> &'static str {
-        match self {
+impl Line for Order {
+    fn line(&self) -> String {
+        let line = match self {
             Self::Hold => "hold",
             Self::TellOfWrite => "tell of write",
             Self::StopWriting => "stop writing",
-        }
+        };
+        line.to_owned()
     }
 
-    pub(crate) fn read(line: &str) -> Option<Self> {
+    fn read(line: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|order| order.line() == line)
     }
 }
@@ -36,8 +41,8 @@ pub(crate) enum Word {
     Stopped,
 }
 
-impl Word {
-    pub(crate) fn line(self) -> String {
+impl Line for Word {
+    fn line(&self) -> String {
         match self {
             Self::Acknowledged { page, number } => format!("acknowledged {page} {number}"),
             Self::Held => "held".to_owned(),
@@ -46,7 +51,7 @@ impl Word {
         }
     }
 
-    pub(crate) fn read(line: &str) -> Option<Self> {
+    fn read(line: &str) -> Option<Self> {
         let parts: Vec<&str> = line.split(' ').collect();
         Some(match parts[..] {
             ["acknowledged", page, number] => Self::Acknowledged {

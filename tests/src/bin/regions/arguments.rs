@@ -1,8 +1,7 @@
 //! The command line.
 
-use std::str::FromStr;
-
 use serde::{Deserialize, Serialize};
+use tests::driver::{Asked, number};
 
 pub(crate) const USAGE: &str = "\
 Usage: cargo run --release -p tests --bin regions -- [OPTIONS]
@@ -24,12 +23,6 @@ What is switched off has to show in the figures, and only those faults happen th
 Ends with 0 if no entry was stale, 1 if one was, 2 if it could not be found out.";
 
 /// What the command line asks for.
-#[derive(Debug, PartialEq)]
-pub(crate) enum Asked {
-    Help,
-    Run(Arguments),
-}
-
 #[derive(Debug, PartialEq)]
 pub(crate) struct Arguments {
     pub(crate) writes: u64,
@@ -54,10 +47,10 @@ impl Without {
     }
 }
 
-impl Asked {
+impl Arguments {
     /// Reads the command line; the error is a sentence.
-    pub(crate) fn of(mut words: impl Iterator<Item = String>) -> Result<Self, String> {
-        let mut arguments = Arguments {
+    pub(crate) fn of(mut words: impl Iterator<Item = String>) -> Result<Asked<Self>, String> {
+        let mut arguments = Self {
             writes: 100_000,
             away: 10,
             seed: fastrand::u64(..),
@@ -75,20 +68,13 @@ impl Asked {
                 "--without-waiting" => arguments.without.waiting = true,
                 "--without-takeover" => arguments.without.takeover = true,
                 "--without-flush" => arguments.without.flush = true,
-                "-h" | "--help" => return Ok(Self::Help),
+                "-h" | "--help" => return Ok(Asked::Help),
                 _ => return Err(format!("`{word}` is not known")),
             }
         }
         if arguments.writes == 0 {
             return Err("`--writes` has to be at least 1".to_owned());
         }
-        Ok(Self::Run(arguments))
+        Ok(Asked::Run(arguments))
     }
-}
-
-fn number<T: FromStr>(name: &str, value: Option<String>) -> Result<T, String> {
-    let value = value.ok_or_else(|| format!("`{name}` needs a number"))?;
-    let number = value.parse();
-    number
-        .map_err(|_| format!("`{name}` needs a whole number that is not too large, not `{value}`"))
 }

@@ -1,5 +1,7 @@
 //! What referee and members say to each other, a line at a time.
 
+use tests::driver::Line;
+
 /// From the referee to a member.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Order {
@@ -11,8 +13,8 @@ pub(crate) enum Order {
     Report,
 }
 
-impl Order {
-    pub(crate) fn line(self) -> String {
+impl Line for Order {
+    fn line(&self) -> String {
         match self {
             Self::Round(round) => format!("round {round}"),
             Self::Report => "report".to_owned(),
@@ -20,7 +22,7 @@ impl Order {
         }
     }
 
-    pub(crate) fn read(line: &str) -> Option<Self> {
+    fn read(line: &str) -> Option<Self> {
         Some(match line {
             "report" => Self::Report,
             "hold" => Self::Hold,
@@ -51,8 +53,8 @@ pub(crate) struct Figures {
     pub(crate) p99: u64,
 }
 
-impl Word {
-    pub(crate) fn line(self) -> String {
+impl Line for Word {
+    fn line(&self) -> String {
         match self {
             Self::Acknowledged { row, version } => format!("acknowledged {row} {version}"),
             Self::Figures(figures) => {
@@ -69,7 +71,7 @@ impl Word {
         }
     }
 
-    pub(crate) fn read(line: &str) -> Option<Self> {
+    fn read(line: &str) -> Option<Self> {
         let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
         let numbers: Result<Vec<u64>, _> = rest.split_terminator(' ').map(str::parse).collect();
         Some(match (word, &numbers.ok()?[..]) {

@@ -1,18 +1,15 @@
 //! A process that is killed: it writes, or works, or both.
 
 mod functions;
-mod orders;
 mod writing;
 
-use std::fmt::Display;
-use std::io::Write;
-use std::process;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use cache_runtime::{Cache, CacheBuilder, Error, WriteBehind};
 use serde::{Deserialize, Serialize};
+use tests::driver::{Role, say};
 
 use crate::arguments::Without;
 use crate::ledger::Ledger;
@@ -20,8 +17,10 @@ use crate::words::{Order, Word};
 
 pub(crate) use self::writing::task_of;
 
-/// Where a process finds its settings. Without them it is the referee.
-pub(crate) const SETTINGS: &str = "CACHE_CRASH_MEMBER";
+pub(crate) const ROLE: Role = Role {
+    program: "crash",
+    variable: "CACHE_CRASH_MEMBER",
+};
 
 /// How long a partition is without an owner when that is killed: short, so that takeovers come as often as kills.
 pub(crate) const LEASE: Duration = Duration::from_millis(400);
@@ -47,16 +46,6 @@ pub(crate) struct Settings {
     pub(crate) verbose: bool,
 }
 
-impl Settings {
-    pub(crate) fn of_this_process() -> Option<Self> {
-        let text = std::env::var(SETTINGS).ok()?;
-        match serde_json::from_str(&text) {
-            Ok(settings) => Some(settings),
-            Err(error) => give_up(&format!("{SETTINGS}: {error}")),
-        }
-    }
-}
-
 /// Where the referee wants to know a body: between its commit and its acknowledgement, for a kill to come just then.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Hold(Arc<AtomicBool>);
@@ -68,7 +57,7 @@ impl Hold {
 
     pub(crate) async fn after_commit(&self) {
         if self.0.swap(false, Ordering::Relaxed) {
-            say(Word::Held);
+            say(&Word::Held);
             std::future::pending::<()>().await;
         }
     }
@@ -89,41 +78,28 @@ pub(crate) fn cache(redis: &str, works: bool) -> Result<CacheBuilder, Error> {
 
 /// Plays the role until the process is killed, or has nothing more to do.
 pub(crate) fn run(settings: Settings) -> ! {
-    end_with_the_referee();
-    if settings.verbose {
-        log_to_stderr();
-    }
     functions::REVERSED.store(settings.without.order, Ordering::Relaxed);
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build();
-    match runtime {
-        Ok(runtime) => runtime.block_on(play(settings)),
-        Err(error) => give_up(&error),
-    }
+    ROLE.play(settings.verbose, play(settings))
 }
 
-async fn play(settings: Settings) -> ! {
+async fn play(settings: Settings) {
     let hold = Hold::default();
     let cache = match build(&settings, &hold).await {
         Ok(cache) => cache,
-        Err(error) => give_up(&error),
+        Err(error) => ROLE.give_up(&error),
     };
     let writing = writing::begin(&cache, &settings);
-    let mut orders = orders::listen();
+    let mut orders = tests::driver::orders();
     while let Some(order) = orders.recv().await {
         match order {
             Order::Hold => hold.arm(),
             Order::TellOfWrite => writing.tell_of_next(),
             Order::StopWriting => {
                 writing.stop().await;
-                say(Word::Stopped);
+                say(&Word::Stopped);
             }
         }
     }
-    // The referee has gone.
-    process::exit(1)
 }
 
 async fn build(settings: &Settings, hold: &Hold) -> Result<Cache, Box<dyn std::error::Error>> {
@@ -134,34 +110,4 @@ async fn build(settings: &Settings, hold: &Hold) -> Result<Cache, Box<dyn std::e
         builder = builder.provide(ledger);
     }
     Ok(builder.build().await?)
-}
-
-/// Says a line to the referee. It is in the pipe when this returns, and outlives the process there.
-fn say(word: Word) {
-    let line = word.line() + "\n";
-    if std::io::stdout().lock().write_all(line.as_bytes()).is_err() {
-        process::exit(1);
-    }
-}
-
-fn log_to_stderr() {
-    tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_max_level(tracing::Level::DEBUG)
-        .init();
-}
-
-fn give_up(problem: &dyn Display) -> ! {
-    eprintln!("crash: a member could not go on: {problem}");
-    process::exit(1)
-}
-
-/// The end of its input ends a member too, but one that is stopped does not see that.
-fn end_with_the_referee() {
-    #[cfg(target_os = "linux")]
-    if let Err(error) =
-        rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))
-    {
-        give_up(&error);
-    }
 }

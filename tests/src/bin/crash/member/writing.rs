@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use cache_runtime::Cache;
 use fastrand::Rng;
+use tests::driver::say;
 use tokio::task::JoinSet;
 
+use super::Settings;
 use super::functions::{Failure, note, note_in_batches};
-use super::{Settings, say};
 use crate::words::Word;
 
 const TASKS: u64 = 4;
@@ -78,9 +79,9 @@ async fn write(first: u64, mut random: Rng, state: Arc<State>) {
         let is_to_tell = state.tells.load(Ordering::SeqCst);
         // Whatever the error says, the write may be in the log: its number is not used again.
         if note_by_one(page, number, &mut random).await.is_ok() {
-            say(Word::Acknowledged { page, number });
+            say(&Word::Acknowledged { page, number });
             if is_to_tell && state.tells.swap(false, Ordering::SeqCst) {
-                say(Word::Wrote);
+                say(&Word::Wrote);
             }
         }
         tokio::time::sleep(Duration::from_millis(random.u64(..LONGEST_THOUGHT))).await;

@@ -2,18 +2,16 @@
 
 mod acknowledged;
 mod figures;
-mod handle;
 mod plan;
 mod scene;
+
+use tests::driver::Trouble;
 
 use crate::arguments::Arguments;
 
 use self::figures::Figures;
 use self::plan::Plan;
 use self::scene::Scene;
-
-/// Why a run could not be carried out.
-pub(crate) type Trouble = Box<dyn std::error::Error>;
 
 /// Carries out the plan of the seed, and compares.
 pub(crate) fn run(arguments: &Arguments) -> Result<Figures, Trouble> {

@@ -3,20 +3,21 @@
 use std::time::{Duration, Instant};
 
 use cache_runtime::Cache;
+use tests::driver::{self, Trouble};
 use tests::{PostgresServer, RedisServer};
 
-use super::Trouble;
 use super::acknowledged::Acknowledged;
-use super::handle::Member;
 use super::plan::{Kill, WORKERS, WRITERS, What};
 use crate::arguments::{Arguments, Without};
 use crate::ledger::{APPLIED, TABLES};
-use crate::member::{self, Settings};
+use crate::member::{self, ROLE, Settings};
 use crate::words::{Order, Word};
 
 /// How long the members have at the end for what is still in the log: far longer than they need.
 const SETTLING: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+type Member = driver::Member<Order, Word>;
 
 /// Who does what.
 #[derive(Debug, Clone, Copy)]
@@ -80,7 +81,8 @@ impl Scene {
         };
         self.births += 1;
         let name = format!("member {place} ({role:?})");
-        Member::start(&name, &settings, &self.acknowledged)
+        let acknowledged = self.acknowledged.clone();
+        Member::start(ROLE, &name, &settings, move |word| acknowledged.note(word))
     }
 
     pub(super) async fn carry_out(&mut self, kill: Kill) -> Result<(), Trouble> {
@@ -115,7 +117,7 @@ impl Scene {
 
     async fn kill_after_commit(&mut self, place: usize) -> Result<(), Trouble> {
         self.members[place].tell(Order::Hold).await?;
-        self.members[place].hear(Word::Held).await?;
+        self.members[place].hear_of(Word::Held).await?;
         self.kill(place).await
     }
 
@@ -153,7 +155,7 @@ impl Scene {
             member.stop()?;
         }
         writers[0].tell(Order::TellOfWrite).await?;
-        writers[0].hear(Word::Wrote).await?;
+        writers[0].hear_of(Word::Wrote).await?;
         self.kill_redis(away).await?;
         for member in &self.members[WRITERS..] {
             member.resume()?;
@@ -167,7 +169,7 @@ impl Scene {
             member.tell(Order::StopWriting).await?;
         }
         for member in &mut self.members {
-            member.hear(Word::Stopped).await?;
+            member.hear_of(Word::Stopped).await?;
         }
         let cache = member::cache(&self.redis.url(), false)?.build().await?;
         let deadline = Instant::now() + SETTLING;

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use cache_runtime::{Cache, cached};
 use fastrand::Rng;
+use tests::driver::say;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-use super::{Settings, say};
+use super::Settings;
 use crate::database::{Database, ROWS, Row};
 use crate::words::Word;
 
@@ -164,7 +165,7 @@ async fn acknowledge(cache: Cache, mut made: mpsc::Receiver<Change>, open: watch
         while cache.flush_events(PATIENCE).await.is_err() {}
         for Change { row, version } in some.drain(..) {
             let row = row.0;
-            say(Word::Acknowledged { row, version });
+            say(&Word::Acknowledged { row, version });
             open.send_modify(|open| *open -= 1);
         }
     }

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::words::Word;
+
 /// How many there were, and the last version of each row. Cheap to clone; all clones are one.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Acknowledged(Arc<Mutex<Writes>>);
@@ -18,11 +20,16 @@ impl Acknowledged {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn note(&self, row: u64, version: u64) {
+    /// Gives back what is no acknowledgement.
+    pub(super) fn note(&self, word: Word) -> Option<Word> {
+        let Word::Acknowledged { row, version } = word else {
+            return Some(word);
+        };
         let mut writes = self.writes();
         writes.count += 1;
         let last = writes.versions.entry(row).or_default();
         *last = version.max(*last);
+        None
     }
 
     pub(super) fn count(&self) -> u64 {

@@ -2,9 +2,10 @@
 
 mod acknowledged;
 mod figures;
-mod handle;
 mod plan;
 mod scene;
+
+use tests::driver::Trouble;
 
 use crate::arguments::Arguments;
 
@@ -12,9 +13,6 @@ pub(crate) use self::figures::Figures;
 use self::figures::Found;
 use self::plan::Plan;
 use self::scene::Scene;
-
-/// Why a run could not be carried out.
-pub(crate) type Trouble = Box<dyn std::error::Error>;
 
 /// The share of the writes before the first fault, from which the lag without faults is.
 const CALM: u64 = 5;

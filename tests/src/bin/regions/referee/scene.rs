@@ -5,16 +5,15 @@ use std::time::{Duration, Instant};
 use cache_runtime::Cache;
 use cache_runtime::bus::{Bus, Group, RedisBus, Retention};
 use tests::RedisServer;
+use tests::driver::{self, Trouble};
 
-use super::Trouble;
 use super::acknowledged::Acknowledged;
 use super::figures::Found;
-use super::handle::Member;
 use super::plan::{Fault, MEMBERS, REGIONS};
 use crate::arguments::{Arguments, Without};
 use crate::database::Row;
-use crate::member::{self, Settings};
-use crate::words::{Figures, Order};
+use crate::member::{self, ROLE, Settings};
+use crate::words::{Figures, Order, Word};
 
 /// How long the members have for what they are to do: far longer than they need.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -27,6 +26,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 const BEHIND: u64 = 200;
 /// Time for some of their events to be read, which cannot be carried out.
 const HELD: Duration = Duration::from_millis(300);
+
+type Member = driver::Member<Order, Word>;
 
 pub(super) struct Scene {
     // Members first: they are dropped before their servers.
@@ -95,7 +96,8 @@ impl Scene {
             verbose: self.verbose,
         };
         let name = format!("member {} of {}", self.births, REGIONS[region]);
-        Member::start(&name, &settings, &self.acknowledged)
+        let acknowledged = self.acknowledged.clone();
+        Member::start(ROLE, &name, &settings, move |word| acknowledged.note(word))
     }
 
     fn all(&mut self) -> impl Iterator<Item = &mut Member> {
@@ -134,7 +136,7 @@ impl Scene {
         for (other, members) in self.members.iter_mut().enumerate() {
             for member in members.iter_mut().filter(|_| other != region) {
                 member.tell(Order::Hold).await?;
-                member.is_held().await?;
+                member.hear_of(Word::Held).await?;
             }
         }
         Ok(())
@@ -237,7 +239,7 @@ impl Scene {
             // It finds that soon after it wakes up: few of its rows are written once more.
             member.tell(Order::Hold).await?;
             member.resume()?;
-            member.is_held().await?;
+            member.hear_of(Word::Held).await?;
         }
         Ok(())
     }
@@ -249,7 +251,7 @@ impl Scene {
             member.tell(Order::Hold).await?;
         }
         for member in self.all() {
-            member.is_held().await?;
+            member.hear_of(Word::Held).await?;
         }
         let patience = if self.without.any() {
             SETTLING_WITHOUT
@@ -286,7 +288,12 @@ impl Scene {
     pub(super) async fn figures(&mut self) -> Result<Figures, Trouble> {
         let mut all = Figures::default();
         for member in self.all() {
-            let one = member.figures().await?;
+            member.tell(Order::Report).await?;
+            let is_figures = |word| match word {
+                Word::Figures(figures) => Some(figures),
+                _ => None,
+            };
+            let one = member.hear(is_figures).await?;
             all.applied += one.applied;
             all.taken_over += one.taken_over;
             all.flushes += one.flushes;

@@ -1,41 +1,47 @@
 //! A member as the referee sees it.
 
+use std::marker::PhantomData;
 use std::process::Stdio;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
+use serde::Serialize;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::task::JoinHandle;
 
-use super::Trouble;
-use super::acknowledged::Acknowledged;
-use crate::member::{SETTINGS, Settings};
-use crate::words::{Figures, Order, Word};
+use super::{Line, Role};
+
+/// Why a run could not be carried out.
+pub type Trouble = Box<dyn std::error::Error>;
 
 /// How long a member may take for what it is asked: far longer than it does.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A running member. Dropping it ends it.
+/// A running member, which takes orders `O` and says `W`. Dropping it ends it.
 #[derive(Debug)]
-pub(super) struct Member {
+pub struct Member<O, W> {
     name: String,
     child: Child,
     input: ChildStdin,
-    words: UnboundedReceiver<Word>,
+    words: UnboundedReceiver<W>,
     reader: JoinHandle<()>,
+    orders: PhantomData<O>,
 }
 
-impl Member {
-    pub(super) fn start(
+impl<O: Line, W: Line> Member<O, W> {
+    /// Starts this program again in the role. `note` is given all that the member says, to its end, and gives back what is an answer to somebody who
+    /// [hears](Self::hear).
+    pub fn start(
+        role: Role,
         name: &str,
-        settings: &Settings,
-        acknowledged: &Acknowledged,
+        settings: &impl Serialize,
+        note: impl FnMut(W) -> Option<W> + Send + 'static,
     ) -> Result<Self, Trouble> {
         let program = std::env::current_exe()?;
         let mut child = Command::new(program)
-            .env(SETTINGS, serde_json::to_string(settings)?)
+            .env(role.variable, serde_json::to_string(settings)?)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .kill_on_drop(true)
@@ -49,33 +55,20 @@ impl Member {
             child,
             input,
             words,
-            reader: tokio::spawn(read(output, acknowledged.clone(), said)),
+            reader: tokio::spawn(read(output, note, said)),
+            orders: PhantomData,
         })
     }
 
-    pub(super) async fn tell(&mut self, order: Order) -> Result<(), Trouble> {
+    /// Gives it an order.
+    pub async fn tell(&mut self, order: O) -> Result<(), Trouble> {
         let line = format!("{}\n", order.line());
         self.input.write_all(line.as_bytes()).await?;
         Ok(())
     }
 
-    /// Waits until it writes nothing, as it was told.
-    pub(super) async fn is_held(&mut self) -> Result<(), Trouble> {
-        let is_held = |word| (word == Word::Held).then_some(());
-        self.hear(is_held).await
-    }
-
-    pub(super) async fn figures(&mut self) -> Result<Figures, Trouble> {
-        self.tell(Order::Report).await?;
-        let is_figures = |word| match word {
-            Word::Figures(figures) => Some(figures),
-            _ => None,
-        };
-        self.hear(is_figures).await
-    }
-
-    /// Waits until it says something of this sort.
-    async fn hear<T>(&mut self, is_it: impl Fn(Word) -> Option<T>) -> Result<T, Trouble> {
+    /// Waits until it says something of this sort, as it was told to.
+    pub async fn hear<T>(&mut self, is_it: impl Fn(W) -> Option<T>) -> Result<T, Trouble> {
         let heard = async {
             while let Some(word) = self.words.recv().await {
                 if let Some(it) = is_it(word) {
@@ -91,8 +84,16 @@ impl Member {
         }
     }
 
-    /// Ends it at once, and returns when all that it said has been heard.
-    pub(super) async fn kill(mut self) -> Result<(), Trouble> {
+    /// Waits until it says this.
+    pub async fn hear_of(&mut self, awaited: W) -> Result<(), Trouble>
+    where
+        W: PartialEq,
+    {
+        self.hear(|word| (word == awaited).then_some(())).await
+    }
+
+    /// Ends it at once, and returns when all that it said has been noted.
+    pub async fn kill(mut self) -> Result<(), Trouble> {
         if let Some(status) = self.child.try_wait()? {
             return Err(format!("{} ended by itself: {status}", self.name).into());
         }
@@ -101,7 +102,7 @@ impl Member {
     }
 
     /// Stops it (SIGSTOP): it keeps what it holds and does nothing.
-    pub(super) fn stop(&self) -> Result<(), Trouble> {
+    pub fn stop(&self) -> Result<(), Trouble> {
         rustix::process::kill_process(self.pid()?, Signal::STOP)?;
         // The signal is only on its way until the child's state says so.
         rustix::process::waitid(WaitId::Pid(self.pid()?), WaitIdOptions::STOPPED)?;
@@ -109,7 +110,7 @@ impl Member {
     }
 
     /// Lets it go on.
-    pub(super) fn resume(&self) -> Result<(), Trouble> {
+    pub fn resume(&self) -> Result<(), Trouble> {
         Ok(rustix::process::kill_process(self.pid()?, Signal::CONT)?)
     }
 
@@ -120,15 +121,16 @@ impl Member {
     }
 }
 
-/// Takes down what it says, to the end.
-async fn read(output: ChildStdout, acknowledged: Acknowledged, said: UnboundedSender<Word>) {
+async fn read<W: Line>(
+    output: ChildStdout,
+    mut note: impl FnMut(W) -> Option<W>,
+    said: UnboundedSender<W>,
+) {
     let mut lines = BufReader::new(output).lines();
     while let Ok(Some(line)) = lines.next_line().await {
-        match Word::read(&line) {
-            Some(Word::Acknowledged { row, version }) => acknowledged.note(row, version),
+        if let Some(answer) = W::read(&line).and_then(&mut note) {
             // Nobody listens to one that is being killed.
-            Some(word) => drop(said.send(word)),
-            None => {}
+            let _ = said.send(answer);
         }
     }
 }
