@@ -41,6 +41,14 @@ const fn among(writers: &'static [WriterOf]) -> Configuration {
     Configuration { writers, ..FENCED }
 }
 
+/// The same with as few readers as it takes.
+const fn read_by(readers: &'static [u8], configuration: Configuration) -> Configuration {
+    Configuration {
+        readers,
+        ..configuration
+    }
+}
+
 const fn strict(faults: Faults) -> Configuration {
     Configuration {
         level: Level::Strict,
@@ -63,7 +71,7 @@ impl Mutant {
             Self::FillWithoutLease => (FENCED, NOTHING_OLDER),
             Self::FillKeepsLease => (FENCED, NO_LEASE_LEFT),
             Self::InvalidateKeepsLease => (FENCED, NOTHING_OLDER),
-            Self::InvalidateMarksNothing => (among(THROUGH_AND), NOTHING_OLDER),
+            Self::InvalidateMarksNothing => (read_by(&[0], among(THROUGH_AND)), NOTHING_OLDER),
             Self::LeaseDespiteIntents => (strict(NONE), LINEARIZABLE),
             Self::LeaseBesideAnother => (FENCED, ONE_LEASE),
             Self::TokenPerProcess => (FENCED, NOTHING_OLDER),
@@ -73,10 +81,11 @@ impl Mutant {
             Self::LeaseWithoutExpiry => (with(Faults { crashes: 1, ..NONE }), NOBODY_WAITS),
             Self::BeginKeepsValue => (strict(LOSS), LINEARIZABLE),
             Self::BeginKeepsLease => (strict(NONE), LINEARIZABLE),
-            Self::OverlapNotMarked => (among(THROUGH), NOTHING_OLDER),
+            Self::OverlapNotMarked => (read_by(&[0], among(THROUGH)), NOTHING_OLDER),
             Self::EndWithoutIntent => (
                 Configuration {
                     faults: HANG,
+                    readers: &[0],
                     ..among(THROUGH_AND)
                 },
                 NOTHING_OLDER,
@@ -84,6 +93,7 @@ impl Mutant {
             Self::LostIntentMarksNothing => (
                 Configuration {
                     faults: HANG,
+                    readers: &[0],
                     ..among(THROUGH)
                 },
                 NOTHING_OLDER,
@@ -91,7 +101,14 @@ impl Mutant {
             Self::EndKeepsGeneration => (among(THROUGH), NOTHING_OLDER),
             Self::PutWithoutVersion => (among(VERSIONS), NOTHING_OLDER),
             Self::PutKeepsLease => (among(VERSIONS), NOTHING_OLDER),
-            Self::PutMarksNothing => (among(THROUGH_AND_VERSION), NOTHING_OLDER),
+            Self::PutMarksNothing => (
+                // Of the two the write with the version is the later one: an earlier one is kept out by nothing.
+                Configuration {
+                    commits_in_order: true,
+                    ..among(THROUGH_AND_VERSION)
+                },
+                NOTHING_OLDER,
+            ),
             Self::FenceLostWithValue => (
                 Configuration {
                     faults: Faults {
@@ -114,7 +131,10 @@ impl Mutant {
                 },
                 NOTHING_OLDER,
             ),
-            Self::LateAnswerCountsAsAway => (with(Faults { losses: 2, ..NONE }), NOTHING_OLDER),
+            Self::LateAnswerCountsAsAway => (
+                read_by(&[0, 0], with(Faults { losses: 2, ..NONE })),
+                NOTHING_OLDER,
+            ),
             Self::BypassStores => (strict(NONE), LINEARIZABLE),
             Self::SeatNotLanded | Self::QuestionNotLanded => (with(DROP), NOBODY_WAITS),
             Self::NothingKept | Self::BreakerStaysClosed | Self::BreakerClosesEarly => (
@@ -127,6 +147,7 @@ impl Mutant {
             ),
             Self::StrictUnannounced => (
                 Configuration {
+                    readers: &[0, 1],
                     begins_filled: true,
                     ..strict(Faults { losses: 2, ..NONE })
                 },
@@ -135,6 +156,7 @@ impl Mutant {
             Self::UnconfirmedStores => (
                 Configuration {
                     faults: LOSS,
+                    readers: &[0],
                     ..among(THROUGH)
                 },
                 NO_OLDER_LEFT,

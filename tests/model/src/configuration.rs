@@ -44,7 +44,7 @@ impl Kind {
 }
 
 /// A writer, which writes once.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WriterOf {
     /// Where it runs.
     pub process: u8,
@@ -93,7 +93,7 @@ impl Faults {
 }
 
 /// Who takes part, and what may go wrong.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Configuration {
     /// For the command line.
     pub name: &'static str,
@@ -119,6 +119,8 @@ pub struct Configuration {
     pub passed_by: u8,
     /// Whether the intent of a strict write may expire while its body runs and commits later.
     pub outlives_its_intent: bool,
+    /// Whether the writers commit in their order.
+    pub commits_in_order: bool,
 }
 
 impl WriterOf {
@@ -156,5 +158,6 @@ impl Configuration {
         wakes_early: false,
         passed_by: 0,
         outlives_its_intent: false,
+        commits_in_order: false,
     };
 }

@@ -19,4 +19,6 @@ pub use check::{Counterexample, Outcome, Report, check, counterexample};
 pub use configuration::{Configuration, Faults, Kind, Level, WriterOf};
 pub use mutant::Mutant;
 pub use protocol::{Action, Protocol, Step};
-pub use state::State;
+pub use state::{
+    Broken, Join, Operation, Phase, Process, Reader, ReaderId, Stage, State, Told, Writer,
+};

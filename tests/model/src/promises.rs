@@ -3,7 +3,7 @@
 use stateright::Property;
 
 use crate::backend::Lease;
-use crate::configuration::{Faults, Level};
+use crate::configuration::{Faults, Kind, Level};
 use crate::protocol::Protocol;
 use crate::state::{Broken, Join, Phase, Reader, State, Told};
 
@@ -76,7 +76,7 @@ fn one_flight(_: &Protocol, state: &State) -> bool {
 fn nobody_waits(model: &Protocol, state: &State) -> bool {
     let leads = |id: u8| {
         let leader = &state.readers[usize::from(id)];
-        leader.leads.is_some() && (leader.phase.is_load() || !waits(leader.phase))
+        leader.leads.is_some() && !waits(leader.phase)
     };
     state.readers.iter().all(|reader| match reader.phase {
         Phase::Asking(asker) => matches!(state.readers[usize::from(asker)].phase, Phase::Asked(_)),
@@ -231,6 +231,24 @@ fn sights(model: &Protocol) -> Vec<Property<Protocol>> {
                 .readers
                 .iter()
                 .any(|reader| matches!(reader.phase, Phase::WaitsToLoad(_)))
+        },
+    );
+    let is_eventual = configuration.level == Level::Eventual;
+    see(
+        is_eventual && writers > 0,
+        "an older value stays",
+        |model, state| !no_older_left(model, state),
+    );
+    let invalidating = configuration
+        .writers
+        .iter()
+        .any(|writer| writer.kind == Kind::Invalidates);
+    see(
+        faults.crashes > 0 && invalidating,
+        "an older value stays after its writer was killed",
+        |_, state| {
+            let value = state.entries[0].value;
+            state.owed_by_the_dead[0] && value.is_some_and(|value| value < state.rows[0])
         },
     );
     all

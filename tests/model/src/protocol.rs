@@ -239,7 +239,13 @@ impl Allowed<'_> {
         let process = writer.process;
         match writer.stage {
             Stage::Announcing(_) => self.sends(process, Step::BeginWrite(id)),
-            Stage::Running => self.step(Step::Commit(id)),
+            Stage::Running => {
+                let mut before = self.turn.now.writers[..id].iter();
+                let in_order = self.turn.model.configuration.commits_in_order;
+                if !in_order || before.all(|writer| writer.wrote[0] > 0) {
+                    self.step(Step::Commit(id));
+                }
+            }
             Stage::Committed(_) => self.sends(process, Step::EndWrite(id)),
             Stage::EndLost(_) => self.sends(process, Step::Invalidate(id)),
             Stage::Orphaned if self.turn.may_commit_late(&writer) => {

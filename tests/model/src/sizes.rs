@@ -63,7 +63,7 @@ const THROUGH_AND_INVALIDATING: &[WriterOf] = &[
 ];
 const THREE_SORTS: &[WriterOf] = &[
     WriterOf::of(0, Kind::Through),
-    WriterOf::of(1, Kind::Versioned),
+    WriterOf::of(1, Kind::Invalidates),
     WriterOf::of(1, Kind::Strict),
 ];
 const VERSIONED: &[WriterOf] = &[

@@ -6,13 +6,13 @@ use crate::backend::{Entry, Lease, LeaseMode, Token, Version};
 use crate::configuration::{Configuration, Faults, Kind};
 
 /// The most of each that a configuration may have. Small, as every state holds them all.
-pub const KEYS: usize = 2;
+pub(crate) const KEYS: usize = 2;
 /// Processes.
-pub const PROCESSES: usize = 2;
+pub(crate) const PROCESSES: usize = 2;
 /// Readers of all processes.
-pub const READERS: usize = 4;
+pub(crate) const READERS: usize = 4;
 /// Writers of all processes.
-pub const WRITERS: usize = 3;
+pub(crate) const WRITERS: usize = 3;
 /// Operations that nobody waits for any more.
 const WIRE: usize = 6;
 

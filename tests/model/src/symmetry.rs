@@ -4,7 +4,7 @@ use crate::backend::Token;
 use crate::state::{Phase, READERS, Reader, State};
 
 /// The state with readers and writers in an order of their own, and tokens named by the order in which they are met.
-pub fn representative(state: &State) -> State {
+pub(crate) fn representative(state: &State) -> State {
     let mut state = *state;
     rename_tokens(&mut state);
     sort_readers(&mut state);
