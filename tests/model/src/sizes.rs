@@ -109,6 +109,13 @@ const fn versions(name: &'static str, faults: Faults) -> Configuration {
 /// One reader in each of two processes.
 const PAIR: &[u8] = &[0, 1];
 
+/// The configuration of this name.
+pub fn named(name: &str) -> Option<Configuration> {
+    let mut all = ALL.iter();
+    all.find(|configuration| configuration.name == name)
+        .copied()
+}
+
 /// Every configuration.
 pub const ALL: &[Configuration] = &[
     Configuration {
