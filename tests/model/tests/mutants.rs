@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use model::{Mutant, Outcome, Protocol, check, counterexample};
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(600);
 
 #[test]
 fn without_any_one_mechanism_a_promise_breaks() {
