@@ -253,13 +253,7 @@ pub const ALL: &[Configuration] = &[
     },
     versions("versions", NONE),
     versions("versions-clients", CLIENTS),
-    versions(
-        "versions-values",
-        Faults {
-            outages: 1,
-            ..VALUES
-        },
-    ),
+    versions("versions-values", VALUES),
     Configuration {
         level: Level::Eventual,
         ..fenced("eventual", NONE)
