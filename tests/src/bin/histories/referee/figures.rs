@@ -83,14 +83,16 @@ impl Figures {
                 .iter()
                 .map(|(name, count)| format!("{name} {count}"))
                 .collect();
-            // A string can be written to.
-            let _ = writeln!(text, "{name:<11} {}", counts.join(", "));
+            if !counts.is_empty() {
+                // A string can be written to.
+                let _ = writeln!(text, "{name:<11} {}", counts.join(", "));
+            }
         };
         list("reads", &self.reads);
         list("faults", &self.faults);
         list("excused", &self.excused);
         list("went back", &self.went_back);
-        list("violations", &self.violations_by_check);
+        list("by check", &self.violations_by_check);
         for Failover {
             behind_ms,
             writes_lost,
