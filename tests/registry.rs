@@ -229,6 +229,43 @@ mod wrong {
     }
 }
 
+mod versions {
+    use super::*;
+
+    #[cached(key = "seat:<id>", ttl = 300)]
+    pub async fn seat(id: u64) -> u64 {
+        id
+    }
+
+    #[cached(
+        pattern = "write-through",
+        key = "seat:<id>",
+        ttl = 300,
+        version = "<return>"
+    )]
+    pub async fn take_seat(id: u64) -> Result<u64, Error> {
+        Ok(id)
+    }
+
+    #[cached(
+        pattern = "write-through",
+        key = "seat:<id>",
+        ttl = 300,
+        version = "<return>"
+    )]
+    pub async fn leave_seat(id: u64) -> Result<u64, Error> {
+        Ok(id)
+    }
+
+    #[cached(pattern = "write-through", key = "seat:<id>", ttl = 300)]
+    pub async fn paint_seat(id: u64) -> Result<u64, Error> {
+        Ok(id)
+    }
+
+    #[invalidates("seat:<id>")]
+    pub async fn remove_seat(id: u64) {}
+}
+
 async fn cache() -> Cache {
     Cache::builder().build().await.unwrap()
 }
@@ -300,6 +337,11 @@ async fn every_annotated_function_is_listed_with_its_place() {
         "bare_item",
         "close_shop",
         "save_session",
+        "seat",
+        "take_seat",
+        "leave_seat",
+        "paint_seat",
+        "remove_seat",
     ];
     for name in names {
         let found = functions
@@ -509,6 +551,22 @@ async fn what_is_never_invalidated_and_what_is_never_read_are_warnings() {
     let errors = check.errors.iter().map(|finding| finding.kind);
     assert!(errors.clone().all(|kind| kind != FindingKind::NeverRead));
     assert_eq!(errors.count(), 6);
+}
+
+#[tokio::test]
+async fn writers_without_the_version_of_others_are_a_warning() {
+    for (function, beside) in [("paint_seat", 2), ("remove_seat", 2), ("take_seat", 2)] {
+        let found = findings(function).await;
+        assert_eq!(found.len(), beside, "{found:#?}");
+        for (kind, text) in found {
+            assert_eq!(kind, FindingKind::Unversioned);
+            assert!(
+                text.contains("give every writer of the row a version, or none"),
+                "{text}"
+            );
+        }
+    }
+    assert_eq!(findings("seat").await, []);
 }
 
 #[tokio::test]

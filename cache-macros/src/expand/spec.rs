@@ -70,13 +70,16 @@ fn entry(model: &Cached, function: &Function) -> TokenStream {
     let stores_nothing =
         matches!(&model.pattern, Pattern::WriteBehind(writer) if writer.value.is_none())
             .then(|| quote_spanned!(here=> .stores_nothing()));
+    let versioned =
+        matches!(&model.pattern, Pattern::WriteThrough(writer) if writer.version.is_some())
+            .then(|| quote_spanned!(here=> .versioned()));
     let of_types = |names| {
         let places = of_types(model.key.pieces(), function, names);
         (places != 0).then_some(places)
     };
     let numbers = of_types(INTEGERS).map(|places| quote_spanned!(here=> .numbers(#places)));
     let texts = of_types(TEXTS).map(|places| quote_spanned!(here=> .texts(#places)));
-    quote_spanned!(here=> ::cache_runtime::private::CachedFunction::new(&SPEC) #value #stores_nothing #numbers #texts)
+    quote_spanned!(here=> ::cache_runtime::private::CachedFunction::new(&SPEC) #value #stores_nothing #versioned #numbers #texts)
 }
 
 /// Types whose values are no words.

@@ -47,6 +47,8 @@ pub enum FindingKind {
     OtherTtl,
     /// Two functions of one template store entries with different tags.
     OtherTags,
+    /// A writer stores by the version of its row, and another writer of the row has none.
+    Unversioned,
     /// A tag is invalidated, and no entry carries it.
     TagNeverCarried,
     /// Entries carry a tag, and nothing invalidates it.
@@ -141,7 +143,8 @@ impl Cache {
     ///
     /// Errors are: a template that is invalidated and never cached, a tag that is invalidated and never carried; two templates that can make the same key, as `user:<name>` of a `&str` and `user:all`; two functions of one
     /// template that cache different types, or under different tags. Warnings are: a template that is cached and never invalidated, so that only its TTL bounds its age (a default key is not
-    /// among them: no writer can name it); a tag that nothing invalidates; a value that a writer stores and no loader reads; different TTLs for one template.
+    /// among them: no writer can name it); a tag that nothing invalidates; a value that a writer stores and no loader reads; different TTLs for one template; a writer that stores by
+    /// `version` beside one that has none.
     ///
     /// What two functions differ in is a warning where either names its cache (`cache = …`), as they may be on different ones. So is `user:<id>` beside `user:all` where the type of `id` does not tell:
     /// a `u64` is never a word, a `&str` or `String` may be any, and of `UserId` nothing is known.
@@ -165,6 +168,9 @@ impl Cache {
             }
             if function.stores {
                 tags_not_invalidated(function, earlier, &invalidating, &mut check);
+            }
+            if function.versioned {
+                without_version(function, &cached, &invalidating, &mut check);
             }
             for other in earlier.iter().filter(|other| other.stores) {
                 if function.stores {
@@ -195,6 +201,34 @@ fn never_cached(writer: &InvalidatedBy, cached: &[CachedBy], check: &mut Check) 
             place.name
         );
         check.error(FindingKind::NeverCached, vec![place], text);
+    }
+}
+
+/// Looks for writers whose writes are not in the order of the versions.
+fn without_version(
+    function: &CachedBy,
+    cached: &[CachedBy],
+    invalidating: &[InvalidatedBy],
+    check: &mut Check,
+) {
+    let storing = cached.iter().filter(|other| {
+        !other.loads() && !other.versioned && other.template.overlaps(&function.template)
+    });
+    let reaching = invalidating
+        .iter()
+        .filter(|writer| writer.reaches(function));
+    let others = storing
+        .map(CachedBy::place)
+        .chain(reaching.map(InvalidatedBy::place));
+    for other in others {
+        let place = function.place();
+        let text = format!(
+            "`{}` stores `{}` by its `version`, and {other} changes it without one: an older write that is on its way meanwhile \
+             may be stored after that, and stay until its TTL; give every writer of the row a version, or none",
+            place.name,
+            function.spec.template()
+        );
+        check.warn(FindingKind::Unversioned, vec![place, other], text);
     }
 }
 

@@ -115,6 +115,8 @@ pub(super) struct CachedBy {
     pub(super) template: Template,
     pub(super) value: Option<&'static str>,
     pub(super) stores: bool,
+    /// It stores what is newer by the version of its row.
+    pub(super) versioned: bool,
     pub(super) tags: Vec<(&'static str, Template)>,
 }
 
@@ -132,6 +134,7 @@ impl CachedBy {
             template: Template::with_kinds(spec.template(), function.kinds),
             value: function.value.map(|name| value_name::of(name(), is_batch)),
             stores: function.stores,
+            versioned: function.versioned,
             tags: parsed(spec.tag_templates()),
         }
     }
@@ -166,7 +169,7 @@ impl InvalidatedBy {
     }
 
     /// Whether it may invalidate an entry of the function, by its key or by a tag.
-    fn reaches(&self, function: &CachedBy) -> bool {
+    pub(super) fn reaches(&self, function: &CachedBy) -> bool {
         let by_key = |(_, template): &(_, Template)| template.overlaps(&function.template);
         let carries = |tag: &Template| function.tags.iter().any(|(_, own)| own.overlaps(tag));
         self.templates.iter().any(by_key) || self.tags.iter().any(|(_, tag)| carries(tag))

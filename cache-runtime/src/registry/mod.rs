@@ -29,6 +29,7 @@ pub struct CachedFunction {
     /// The name of the type that holds what is stored, of a function that is not generic.
     value: Option<fn() -> &'static str>,
     stores: bool,
+    versioned: bool,
     kinds: Kinds,
 }
 
@@ -40,6 +41,7 @@ impl CachedFunction {
             spec,
             value: None,
             stores: true,
+            versioned: false,
             kinds: Kinds {
                 numbers: 0,
                 texts: 0,
@@ -65,6 +67,13 @@ impl CachedFunction {
     #[must_use]
     pub const fn texts(mut self, texts: u64) -> Self {
         self.kinds.texts = texts;
+        self
+    }
+
+    /// Says that the function stores by the version of its row.
+    #[must_use]
+    pub const fn versioned(mut self) -> Self {
+        self.versioned = true;
         self
     }
 
