@@ -56,6 +56,10 @@
 //! | `testing` | | faults and the conformance suite |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+// What the macros write names the crate from outside.
+#[cfg(all(test, shuttle))]
+extern crate self as cache_runtime;
+
 pub mod backend;
 pub mod bus;
 mod cache;
@@ -66,6 +70,8 @@ mod entry;
 mod error;
 mod events;
 mod guard;
+#[cfg(all(test, shuttle))]
+mod interleavings;
 mod invalidation;
 mod key;
 mod observe;
@@ -78,6 +84,7 @@ mod registry;
 mod shape;
 mod spec;
 mod stampede;
+mod sync;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod warm;

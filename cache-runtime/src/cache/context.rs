@@ -7,9 +7,10 @@ use super::{Cache, Current};
 use crate::invalidation::transaction::Transaction;
 use crate::key::Key;
 use crate::spec::Spec;
+use crate::sync::task_local;
 use crate::warm::witness::{Sight, Witness};
 
-tokio::task_local! {
+task_local! {
     static CONTEXT: Context;
 }
 

@@ -7,7 +7,6 @@ mod writes;
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 pub use builder::{CacheBuilder, Ttl};
@@ -32,6 +31,8 @@ use crate::random::Random;
 use crate::spec::CodecKind;
 use crate::stampede::flight::{Loads, Questions};
 use crate::stampede::refresh::Refreshes;
+use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::{Handle, RandomState};
 use crate::warm::access::Accesses;
 
 /// A cache: where annotated functions keep their results.
@@ -284,7 +285,7 @@ impl Inner {
     pub(crate) fn detached(work: impl Future<Output = ()> + Send + 'static) {
         let mut work = Box::pin(work);
         let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+        let Ok(runtime) = Handle::try_current() else {
             // Dropped after one poll if it has to wait; an invalidation among it keeps its keys then.
             let _ = without_timers(|| work.as_mut().poll(&mut cx));
             return;
@@ -332,7 +333,7 @@ pub(crate) struct Epochs {
     counts: Box<[AtomicU64]>,
     /// How often it has invalidated what may be of any key.
     all: AtomicU64,
-    hasher: std::hash::RandomState,
+    hasher: RandomState,
 }
 
 impl Epochs {
@@ -342,7 +343,7 @@ impl Epochs {
         Self {
             counts: (0..Self::COUNTS).map(|_| AtomicU64::new(0)).collect(),
             all: AtomicU64::new(0),
-            hasher: std::hash::RandomState::new(),
+            hasher: RandomState::new(),
         }
     }
 

@@ -4,12 +4,11 @@ mod system;
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::sync::Notify;
-
 use crate::backend::stored::nanos;
+use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::{Notify, time};
 
 /// A monotonic clock: the process's own, or one that a test moves by hand.
 #[derive(Clone)]
@@ -97,14 +96,14 @@ impl Clock {
 
     pub(crate) async fn sleep_until(&self, moment: Moment) {
         match &self.0 {
-            Source::System => tokio::time::sleep(moment.since(self.now())).await,
+            Source::System => time::sleep(moment.since(self.now())).await,
             Source::Manual(clock) => clock.reached(moment).await,
         }
     }
 
     pub(crate) async fn sleep(&self, span: Duration) {
         match &self.0 {
-            Source::System => tokio::time::sleep(span).await,
+            Source::System => time::sleep(span).await,
             Source::Manual(clock) => clock.sleep(span).await,
         }
     }

@@ -1,9 +1,10 @@
 //! Invalidations that could not be delivered, kept until they can be.
 
 use std::collections::HashSet;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 
 use crate::key::Key;
+use crate::sync::{Mutex, MutexGuard, RandomState};
 
 /// What is to be invalidated.
 #[derive(Debug, Clone, Copy)]
@@ -24,8 +25,8 @@ pub(super) struct Backlog {
 
 #[derive(Debug, Default)]
 struct Owed {
-    keys: HashSet<Key>,
-    tags: HashSet<Key>,
+    keys: HashSet<Key, RandomState>,
+    tags: HashSet<Key, RandomState>,
     everything: bool,
 }
 
@@ -66,8 +67,8 @@ impl Owed {
     }
 
     fn owe_everything(&mut self) {
-        self.keys = HashSet::new();
-        self.tags = HashSet::new();
+        self.keys = HashSet::default();
+        self.tags = HashSet::default();
         self.everything = true;
     }
 }
@@ -132,7 +133,7 @@ impl Backlog {
     }
 }
 
-fn take(names: &mut HashSet<Key>, most: usize) -> Vec<Key> {
+fn take(names: &mut HashSet<Key, RandomState>, most: usize) -> Vec<Key> {
     let taken: Vec<Key> = names.iter().take(most).cloned().collect();
     for name in &taken {
         names.remove(name);

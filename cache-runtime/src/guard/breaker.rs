@@ -1,7 +1,8 @@
 //! The circuit breaker: closed while the backend answers, open from its failure until a probe succeeds.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+
+use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 /// Callers never are the probe: while it is open they are answered at once, and a task in the background tries the backend.
 #[derive(Debug, Default)]

@@ -4,8 +4,8 @@ use std::cell::Cell;
 use std::future::Future;
 use std::time::Duration;
 
-// tokio's clock, as its timers: a test that pauses one pauses both.
-use tokio::time::Instant;
+// The runtime's clock, as its timers: a test that pauses one pauses both.
+use crate::sync::time::{self, Instant};
 
 thread_local! {
     /// Asking tokio whether there is a runtime counts a reference that all threads share; this is read on every remote call.
@@ -48,6 +48,6 @@ impl Budget {
         }
         let limit = self.limit;
         let deadline = *self.deadline.get_or_insert_with(|| Instant::now() + limit);
-        tokio::time::timeout_at(deadline, work).await.ok()
+        time::timeout_at(deadline, work).await.ok()
     }
 }

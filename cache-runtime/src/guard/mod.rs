@@ -22,6 +22,7 @@ use crate::backend::{Ask, Backend, BackendFuture, Lease, Stored, TagVersion, Tok
 use crate::error::{BackendError, BackendErrorKind};
 use crate::invalidation::Keys;
 use crate::key::Key;
+use crate::sync::{Handle, time};
 
 /// How patient the cache is with its backend.
 #[derive(Debug, Clone)]
@@ -260,7 +261,7 @@ impl Guarded {
         if self.is_open() {
             return Err(away());
         }
-        let answer = tokio::time::timeout(
+        let answer = time::timeout(
             patience.saturating_add(self.limits.operation),
             self.backend.wait(key, token, patience),
         )
@@ -323,7 +324,7 @@ impl Guarded {
             if self.is_open() {
                 return Err(away());
             }
-            let done = tokio::time::timeout(DELIVERY, self.carry_out(part)).await;
+            let done = time::timeout(DELIVERY, self.carry_out(part)).await;
             match done.unwrap_or_else(|_| Err(BackendError::late())) {
                 Ok(()) => self.breaker.succeeded(),
                 Err(error) => {
@@ -402,7 +403,7 @@ impl Guarded {
         if self.is_open() {
             return Err(away());
         }
-        let cleared = tokio::time::timeout(CLEARING, self.backend.clear()).await;
+        let cleared = time::timeout(CLEARING, self.backend.clear()).await;
         cleared.unwrap_or_else(|_| Err(BackendError::late()))
     }
 
@@ -465,7 +466,7 @@ impl Guarded {
 
     /// Starts the task that probes the backend, delivers the backlog and closes the breaker, if none is running.
     fn recover(self: &Arc<Self>) {
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+        let Ok(runtime) = Handle::try_current() else {
             return;
         };
         let Some(probing) = self.breaker.start_probing() else {
@@ -475,7 +476,7 @@ impl Guarded {
         let every = self.limits.probe_every;
         runtime.spawn(async move {
             let recovered = loop {
-                tokio::time::sleep(every).await;
+                time::sleep(every).await;
                 // A cache that was dropped needs no recovery.
                 let Some(guarded) = guarded.upgrade() else {
                     return;
@@ -510,7 +511,7 @@ impl Guarded {
                 what,
                 unfinished: Unfinished::Keep,
             };
-            match tokio::time::timeout(DELIVERY, self.carry_out(what)).await {
+            match time::timeout(DELIVERY, self.carry_out(what)).await {
                 Ok(Ok(())) => owed.unfinished = Unfinished::Nothing,
                 _ => return false,
             }
@@ -555,7 +556,7 @@ impl Drop for Owed<'_> {
             Unfinished::Nothing => {}
             Unfinished::Keep => self.guarded.keep(self.what),
             Unfinished::TryAgain => {
-                let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+                let Ok(runtime) = Handle::try_current() else {
                     return self.guarded.keep(self.what);
                 };
                 let (guarded, due) = (Arc::clone(self.guarded), Due::from(self.what));

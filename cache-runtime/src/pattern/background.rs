@@ -6,8 +6,6 @@ use std::future::Future;
 use std::pin::pin;
 use std::time::Duration;
 
-use tokio::runtime::Handle;
-
 use crate::backend::{LeaseMode, Life, Mark};
 use crate::cache::{self, Cache, carry, carry_apart};
 use crate::error::Error;
@@ -23,6 +21,7 @@ use crate::shape::Shape;
 use crate::spec::Spec;
 use crate::stampede::flight::Told;
 use crate::stampede::refresh::Turn;
+use crate::sync::{Handle, spawn};
 use crate::warm::witness::Sight;
 
 /// A type whose borrow can be made owned, so that a load may go on after its call.
@@ -278,7 +277,7 @@ where
             race::within(work, clock.sleep(left)).await
         } else {
             let far = clock.clone();
-            let task = tokio::spawn(carry(async move {
+            let task = spawn(carry(async move {
                 let work = Box::pin(async move { self.run(pin!(body)).await });
                 race::within(work, far.sleep(limit * GIVEN_UP_AFTER)).await
             }));

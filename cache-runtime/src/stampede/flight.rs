@@ -6,17 +6,16 @@
 use std::collections::HashMap;
 use std::collections::hash_map;
 use std::fmt;
-use std::hash::{BuildHasher, Hash, RandomState};
+use std::hash::{BuildHasher, Hash};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-
-use tokio::sync::Notify;
+use std::sync::{Arc, PoisonError};
 
 use crate::backend::{LeaseMode, SharedValue, Stored, TagVersion, Token, Versions};
 use crate::error::BackendError;
 use crate::key::Key;
 use crate::pattern::known::TagsId;
 use crate::shape::SharedError;
+use crate::sync::{Mutex, MutexGuard, Notify, OnceLock, RandomState};
 
 const SHARDS: usize = 64;
 

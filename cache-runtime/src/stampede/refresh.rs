@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::hash::{BuildHasher, RandomState};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::hash::BuildHasher;
+use std::sync::{Arc, PoisonError, TryLockError};
 use std::time::Duration;
 
 use crate::clock::{Clock, Moment};
 use crate::key::Key;
+use crate::sync::{Mutex, MutexGuard, RandomState};
 
 const SHARDS: usize = 64;
 

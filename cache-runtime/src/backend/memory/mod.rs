@@ -11,7 +11,6 @@ mod tags;
 use std::fmt;
 use std::time::Duration;
 
-use quick_cache::sync::Cache as QuickCache;
 use quick_cache::{DefaultHashBuilder, OptionsBuilder};
 use smallvec::SmallVec;
 
@@ -28,6 +27,7 @@ use super::{
 use crate::clock::Clock;
 use crate::error::{BackendError, BackendErrorKind, ConfigError};
 use crate::key::Key;
+use crate::sync::QuickCache;
 
 pub use self::bounds::MemoryBuilder;
 
@@ -484,14 +484,15 @@ impl Backend for Memory {
             let waiting = self.on(key, |at| {
                 let now = at.now;
                 let state = at.shard.existing(key)?;
-                (state.lease(now) == Some(token)).then(|| (state.waiter(), state.lease_left(now)))
+                let until = now.after(state.lease_left(now).min(patience));
+                (state.lease(now) == Some(token)).then(|| (state.waiter(), until))
             });
-            let Some((ended, left)) = waiting else {
+            let Some((ended, until)) = waiting else {
                 return Ok(());
             };
             let ended = std::pin::pin!(ended);
             // The lease's own expiry is the backstop: its holder may be gone without a word.
-            let expiry = std::pin::pin!(self.clock.sleep(left.min(patience)));
+            let expiry = std::pin::pin!(self.clock.sleep_until(until));
             crate::race::first(ended, expiry).await;
             Ok(())
         })

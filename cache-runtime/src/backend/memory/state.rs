@@ -2,17 +2,17 @@
 
 use std::collections::HashMap;
 use std::future::Future;
-use std::hash::{BuildHasher, RandomState};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::hash::BuildHasher;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use smallvec::SmallVec;
-use tokio::sync::Notify;
 
 use super::pending::Pending;
 use crate::backend::{Token, WriteEnd};
 use crate::clock::Moment;
 use crate::key::Key;
+use crate::sync::{Mutex, MutexGuard, Notify, RandomState};
 
 /// A fence outlives its value by this long.
 const FENCE_KEPT: Duration = Duration::from_secs(24 * 60 * 60);

@@ -4,12 +4,13 @@
 //! forgotten: it then counts as invalidated when the last of those that were forgotten was, which is never too early.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::hash::BuildHasher;
+use std::sync::{Arc, PoisonError};
 
 use crate::backend::{Basis, TagVersion, Versions};
 use crate::key::Key;
+use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::{Mutex, MutexGuard, RandomState};
 
 const SHARDS: usize = 16;
 

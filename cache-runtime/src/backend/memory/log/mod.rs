@@ -8,7 +8,7 @@ mod letters;
 mod members;
 mod records;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use self::letters::Letters;
@@ -23,6 +23,7 @@ use crate::backend::log::{
 use crate::backend::{BackendFuture, Token};
 use crate::error::BackendError;
 use crate::key::Key;
+use crate::sync::{Mutex, MutexGuard};
 
 #[derive(Default)]
 pub(super) struct Log(Mutex<Journal>);
