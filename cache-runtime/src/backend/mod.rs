@@ -119,6 +119,8 @@ pub enum WriteEnd {
 /// * Operations need not return by themselves when the store hangs: the caller bounds them in time and drops them. A dropped operation
 ///   may or may not have taken effect.
 /// * No operation panics on what it finds in the store; what it cannot read is a miss.
+// `tests/model/src/backend.rs` has the operations of one key again, as a model in which every order of them is checked, with callers and writers around
+// them: who changes what one of them does changes it there too. `tests/as_modelled.rs` compares the two.
 pub trait Backend: Send + Sync + fmt::Debug + 'static {
     /// The form of the values that it takes and gives.
     fn format(&self) -> Format;

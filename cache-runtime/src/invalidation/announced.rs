@@ -1,4 +1,5 @@
 //! Writes that the backend is told of before their body runs.
+// What becomes of them in any order of their steps is checked in a model: `tests/model/src/writing.rs`.
 
 use std::future::Future;
 use std::sync::Arc;

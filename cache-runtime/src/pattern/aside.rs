@@ -2,6 +2,8 @@
 //!
 //! The protocol is that of leases (Nishtala et al., "Scaling Memcache at Facebook", NSDI 2013), with a token for each load rather than for
 //! each client, and with write intents (Ghandeharizadeh et al., "Strong consistency in cache augmented SQL systems", Middleware 2014) for strict writers.
+// The rounds, and the load in `loading`, are steps of a model in which every order of them is checked: `tests/model/src/reading.rs` has them under the names
+// that they have here.
 
 use crate::backend::{Ask, Format, Lease, LeaseMode, Stored, Token, Versions};
 use crate::cache::{self, Cache, Inner};

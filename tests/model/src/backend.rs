@@ -97,7 +97,8 @@ impl Entry {
         taken
     }
 
-    pub(crate) fn lease(&mut self, cut: Option<Mutant>, token: Token, mode: LeaseMode) -> Lease {
+    /// Asks for the right to load.
+    pub fn lease(&mut self, cut: Option<Mutant>, token: Token, mode: LeaseMode) -> Lease {
         if let Some(value) = self.value
             && mode != LeaseMode::IfStill(value)
         {
@@ -119,13 +120,14 @@ impl Entry {
     }
 
     /// A lease that stands lives on, which changes nothing here; one that does not must not come back.
-    pub(crate) fn renew(&mut self, cut: Option<Mutant>, token: Token) {
+    pub fn renew(&mut self, cut: Option<Mutant>, token: Token) {
         if cut == Some(Mutant::RenewRevives) {
             self.lease = Some(token);
         }
     }
 
-    pub(crate) fn fill(&mut self, cut: Option<Mutant>, token: Token, value: Version) -> bool {
+    /// Stores the value and ends the lease, if it still stands.
+    pub fn fill(&mut self, cut: Option<Mutant>, token: Token, value: Version) -> bool {
         if self.lease != Some(token) {
             if cut == Some(Mutant::FillWithoutLease) {
                 self.value = Some(value);
@@ -139,13 +141,15 @@ impl Entry {
         true
     }
 
-    pub(crate) fn release(&mut self, cut: Option<Mutant>, token: Token) {
+    /// Gives the lease up.
+    pub fn release(&mut self, cut: Option<Mutant>, token: Token) {
         if self.lease == Some(token) || cut == Some(Mutant::ReleaseOfAnother) {
             self.lease = None;
         }
     }
 
-    pub(crate) fn invalidate(&mut self, cut: Option<Mutant>, fresh: Token) {
+    /// Removes value and lease, and marks every write in progress. `fresh` is the generation that begins, here and below.
+    pub fn invalidate(&mut self, cut: Option<Mutant>, fresh: Token) {
         self.value = None;
         if cut != Some(Mutant::InvalidateKeepsLease) {
             self.lease = None;
@@ -155,7 +159,8 @@ impl Entry {
         }
     }
 
-    pub(crate) fn put(&mut self, value: Version) -> bool {
+    /// Stores the value, unless a write is in progress.
+    pub fn put(&mut self, value: Version) -> bool {
         if self.writes() > 0 {
             return false;
         }
@@ -164,7 +169,8 @@ impl Entry {
         true
     }
 
-    pub(crate) fn begin_write(&mut self, cut: Option<Mutant>, token: Token, fresh: Token) {
+    /// Announces a write.
+    pub fn begin_write(&mut self, cut: Option<Mutant>, token: Token, fresh: Token) {
         let overlapped = self.writes() > 0 && cut != Some(Mutant::OverlapNotMarked);
         if cut != Some(Mutant::BeginKeepsValue) {
             self.value = None;
@@ -181,7 +187,8 @@ impl Entry {
         self.move_generation(fresh);
     }
 
-    pub(crate) fn end_write(
+    /// Ends a write: stores the value if the intent stood and nothing overlapped.
+    pub fn end_write(
         &mut self,
         cut: Option<Mutant>,
         token: Token,
@@ -208,12 +215,8 @@ impl Entry {
         WriteEnd::Clean
     }
 
-    pub(crate) fn put_if_newer(
-        &mut self,
-        cut: Option<Mutant>,
-        version: Version,
-        fresh: Token,
-    ) -> bool {
+    /// Stores the value if its version is greater than the fence.
+    pub fn put_if_newer(&mut self, cut: Option<Mutant>, version: Version, fresh: Token) -> bool {
         if cut != Some(Mutant::PutKeepsLease) {
             self.lease = None;
         }
@@ -231,18 +234,18 @@ impl Entry {
     }
 
     /// The lease ends by its expiry.
-    pub(crate) fn expire_lease(&mut self) {
+    pub fn expire_lease(&mut self) {
         self.lease = None;
     }
 
     /// An intent ends by its expiry.
-    pub(crate) fn expire_intent(&mut self, token: Token, fresh: Token) {
+    pub fn expire_intent(&mut self, token: Token, fresh: Token) {
         self.take_intent(token);
         self.move_generation(fresh);
     }
 
     /// The value leaves, by its TTL or to make room.
-    pub(crate) fn evict(&mut self, cut: Option<Mutant>) {
+    pub fn evict(&mut self, cut: Option<Mutant>) {
         self.value = None;
         if cut == Some(Mutant::FenceLostWithValue) {
             self.fence = None;

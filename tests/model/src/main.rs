@@ -59,9 +59,7 @@ impl Arguments {
 }
 
 fn named_so(name: &str) -> Result<Configuration, String> {
-    let mut all = sizes::ALL.iter();
-    let found = all.find(|configuration| configuration.name == name);
-    found.copied().ok_or(format!(
+    sizes::named(name).ok_or(format!(
         "no configuration is called `{name}`: --list has their names"
     ))
 }

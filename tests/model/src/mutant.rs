@@ -87,3 +87,29 @@ mutants! {
     /// A write-through stores although its intent was not confirmed.
     UnconfirmedStores,
 }
+
+impl Mutant {
+    /// Whether the mechanism is one of a backend's operations.
+    pub fn is_of_backend(self) -> bool {
+        matches!(
+            self,
+            Self::FillWithoutLease
+                | Self::FillKeepsLease
+                | Self::InvalidateKeepsLease
+                | Self::InvalidateMarksNothing
+                | Self::LeaseDespiteIntents
+                | Self::LeaseBesideAnother
+                | Self::RenewRevives
+                | Self::ReleaseOfAnother
+                | Self::BeginKeepsValue
+                | Self::BeginKeepsLease
+                | Self::OverlapNotMarked
+                | Self::EndWithoutIntent
+                | Self::LostIntentMarksNothing
+                | Self::EndKeepsGeneration
+                | Self::PutWithoutVersion
+                | Self::PutKeepsLease
+                | Self::PutMarksNothing
+        )
+    }
+}

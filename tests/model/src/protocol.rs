@@ -331,10 +331,10 @@ impl Model for Protocol {
             now: *state,
         };
         let mut allowed = Allowed { turn, actions };
-        for id in 0..self.configuration.readers.len() {
+        for id in 0..state.readers.len() {
             allowed.of_reader(id as ReaderId);
         }
-        for id in 0..self.configuration.writers.len() {
+        for id in 0..state.writers.len() {
             allowed.of_writer(id);
         }
         allowed.of_backend();

@@ -13,11 +13,17 @@ const CLIENTS: Faults = Faults {
     ..NONE
 };
 
-/// What connections do: answers get lost, and processes find the backend away.
+/// What connections do: an answer gets lost, and a process finds the backend away.
 const NETWORK: Faults = Faults {
-    losses: 2,
+    losses: 1,
     outages: 1,
     ..NONE
+};
+
+/// The same with two answers that get lost, as that of a write and that of the invalidation after it.
+const LOSSES: Faults = Faults {
+    losses: 2,
+    ..NETWORK
 };
 
 /// What a backend may do: values leave and grow old.
@@ -109,6 +115,13 @@ const fn versions(name: &'static str, faults: Faults) -> Configuration {
 /// One reader in each of two processes.
 const PAIR: &[u8] = &[0, 1];
 
+/// The configuration of this name.
+pub fn named(name: &str) -> Option<Configuration> {
+    let mut all = ALL.iter();
+    all.find(|configuration| configuration.name == name)
+        .copied()
+}
+
 /// Every configuration.
 pub const ALL: &[Configuration] = &[
     Configuration {
@@ -124,6 +137,10 @@ pub const ALL: &[Configuration] = &[
     fenced("fenced", NONE),
     fenced("fenced-clients", CLIENTS),
     fenced("fenced-network", NETWORK),
+    Configuration {
+        readers: PAIR,
+        ..fenced("fenced-losses", LOSSES)
+    },
     fenced("fenced-values", VALUES),
     fenced(
         "fenced-flush",
@@ -173,8 +190,13 @@ pub const ALL: &[Configuration] = &[
         ..strict("strict-2-keys", NONE)
     },
     strict("strict", NONE),
+    strict("strict-crash", Faults { crashes: 1, ..NONE }),
     strict("strict-clients", CLIENTS),
     strict("strict-network", NETWORK),
+    Configuration {
+        readers: PAIR,
+        ..strict("strict-losses", LOSSES)
+    },
     strict("strict-values", VALUES),
     Configuration {
         readers: PAIR,
@@ -198,6 +220,10 @@ pub const ALL: &[Configuration] = &[
     through("through", NONE),
     through("through-clients", CLIENTS),
     through("through-network", NETWORK),
+    Configuration {
+        readers: PAIR,
+        ..through("through-losses", LOSSES)
+    },
     through(
         "through-flush",
         Faults {
@@ -227,13 +253,7 @@ pub const ALL: &[Configuration] = &[
     },
     versions("versions", NONE),
     versions("versions-clients", CLIENTS),
-    versions(
-        "versions-values",
-        Faults {
-            outages: 1,
-            ..VALUES
-        },
-    ),
+    versions("versions-values", VALUES),
     Configuration {
         level: Level::Eventual,
         ..fenced("eventual", NONE)

@@ -396,7 +396,7 @@ impl State {
     }
 }
 
-fn each_token_of(reader: &mut Reader, mut visit: impl FnMut(&mut Token)) {
+pub(crate) fn each_token_of(reader: &mut Reader, mut visit: impl FnMut(&mut Token)) {
     match &mut reader.phase {
         Phase::Asked(Told::Lease(
             Lease::Granted(token) | Lease::Busy(token) | Lease::Bypass(token),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use model::promises::{LINEARIZABLE, NO_OLDER_LEFT, NOTHING_OLDER};
 use model::{Configuration, Faults, Kind, Level, Protocol, WriterOf, counterexample};
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(600);
 
 const VERSIONED: &[WriterOf] = &[
     WriterOf::of(0, Kind::Versioned),

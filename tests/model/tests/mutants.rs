@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use model::{Mutant, Outcome, Protocol, check, counterexample};
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(600);
 
 #[test]
 fn without_any_one_mechanism_a_promise_breaks() {
@@ -27,8 +27,14 @@ fn without_any_one_mechanism_a_promise_breaks() {
 
 #[test]
 fn with_all_of_them_the_same_configurations_keep_every_promise() {
+    let mut checked = Vec::new();
     for &mutant in Mutant::ALL {
-        let whole = Protocol::of(mutant.caught_by().0);
+        let configuration = mutant.caught_by().0;
+        if checked.contains(&configuration) {
+            continue;
+        }
+        checked.push(configuration);
+        let whole = Protocol::of(configuration);
         let outcome = check(&whole, LIMIT).outcome;
         // Some are too small to show all that the bigger ones do.
         let holds = matches!(outcome, Outcome::Holds | Outcome::Unseen(_));
