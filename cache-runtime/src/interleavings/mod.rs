@@ -270,7 +270,7 @@ fn version_of(stored: &Stored) -> u64 {
 
 /// Fails if a read yielded what was older than it may be.
 #[track_caller]
-fn assert_no_older<T: PartialOrd + Debug>(found: T, least: T) {
+fn assert_no_older<T: PartialOrd + Debug + Copy>(found: T, least: T) {
     assert!(
         found >= least,
         "{found:?} was read after the invalidation for {least:?} had returned"

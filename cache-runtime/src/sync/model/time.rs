@@ -31,7 +31,7 @@ fn stopped() -> bool {
 pub(crate) async fn sleep(_: Duration) {
     shuttle::future::yield_now().await;
     if stopped() {
-        pending().await
+        pending::<()>().await;
     }
 }
 
