@@ -8,6 +8,7 @@ mod child;
 pub mod example;
 pub mod faulty_bus;
 pub mod gate;
+pub mod hostile;
 pub mod logs;
 mod port;
 pub mod postgres_server;

@@ -10,7 +10,7 @@ mod gather;
 mod judged;
 mod link;
 mod loads;
-mod log;
+pub(crate) mod log;
 mod names;
 mod reply;
 mod scripts;
