@@ -15,6 +15,7 @@ they may not panic, allocate more than the bytes warrant, or give a wrong value.
   --target NAME  one target only
   --seed S       which cases (at random); the same seed makes the same cases
   --from N       the number of the first case (0)
+  --corpus DIR   writes the cases into files of this folder, for another fuzzer, and tries none
   --bytes HEX    these bytes alone, as a case that was found prints them
   --json         one object a line: target, seed, cases, accepted, once_sealed, found
 
@@ -35,6 +36,7 @@ pub(crate) struct Arguments {
     pub(crate) target: Option<String>,
     pub(crate) bytes: Option<Vec<u8>>,
     pub(crate) json: bool,
+    pub(crate) corpus: Option<PathBuf>,
     /// Says itself what is found, and leaves a trail in this file for whoever started it.
     pub(crate) trail: Option<PathBuf>,
 }
@@ -49,6 +51,7 @@ impl Asked {
             target: None,
             bytes: None,
             json: false,
+            corpus: None,
             trail: None,
         };
         while let Some(word) = words.next() {
@@ -62,6 +65,7 @@ impl Asked {
                     arguments.bytes =
                         Some(bytes.ok_or("`--bytes` needs pairs of hexadecimal digits")?);
                 }
+                "--corpus" => arguments.corpus = words.next().map(PathBuf::from),
                 "--trail" => arguments.trail = words.next().map(PathBuf::from),
                 "--json" => arguments.json = true,
                 "-h" | "--help" => return Ok(Self::Help),

@@ -6,6 +6,8 @@
 mod arguments;
 mod supervised;
 
+use std::io;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -46,6 +48,18 @@ fn attack(arguments: &Arguments) -> ExitCode {
         eprintln!("hostile: the targets are {}", names.join(", "));
         return ExitCode::from(TROUBLE);
     }
+    if let Some(folder) = &arguments.corpus {
+        return match chosen
+            .iter()
+            .try_for_each(|target| write_corpus(&***target, arguments, folder))
+        {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("hostile: {}: {error}", folder.display());
+                ExitCode::from(TROUBLE)
+            }
+        };
+    }
     let mut is_good = true;
     for target in chosen {
         is_good &= match (&arguments.bytes, &arguments.trail) {
@@ -71,6 +85,15 @@ fn again(target: &dyn Target, bytes: &[u8]) -> bool {
     let seen = target.check(bytes, meter());
     println!("{}: {seen:?}", target.name());
     seen.is_ok()
+}
+
+fn write_corpus(target: &dyn Target, arguments: &Arguments, folder: &Path) -> io::Result<()> {
+    let plan = plan(arguments);
+    for number in plan.from..plan.from + plan.cases {
+        let file = folder.join(format!("{}-{number}", target.name()));
+        std::fs::write(file, plan.case(target, number))?;
+    }
+    Ok(())
 }
 
 fn plan(arguments: &Arguments) -> Plan {
