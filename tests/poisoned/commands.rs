@@ -8,12 +8,13 @@ use tests::{DEADLINE, eventually, within};
 use crate::world::*;
 
 /// Every command that the cache uses for entries and tags.
-const COMMANDS: [&str; 17] = [
+const COMMANDS: [&str; 18] = [
     "get",
     "mget",
     "set",
     "unlink",
     "hgetall",
+    "hlen",
     "hset",
     "hdel",
     "pttl",

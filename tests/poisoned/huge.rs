@@ -13,8 +13,7 @@ const MEBIBYTE: usize = 1 << 20;
 const AT_MOST: Duration = Duration::from_secs(5);
 
 async fn survived(world: &World, name: &str, make: &redis::Cmd) {
-    world.run(cmd("DEL").arg(name)).await;
-    world.run(make).await;
+    world.poison(name, make.clone()).await;
     for _ in 0..5 {
         let begun = Instant::now();
         let value = within(world.cache.scope(item(&world.database, 1))).await;

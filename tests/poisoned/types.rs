@@ -34,8 +34,7 @@ async fn poison(world: &World, names: &[String]) {
     for garbage in GARBAGE {
         for name in names {
             let name = name.replace("<id>", &id.to_string());
-            world.run(cmd("DEL").arg(&name)).await;
-            world.run(&command(garbage, &name)).await;
+            world.poison(&name, command(garbage, &name)).await;
             println!("{garbage:?} under {name}");
             world.call_all(id).await;
             world.healed(id).await;
@@ -81,8 +80,7 @@ async fn another_type_under_the_names_of_the_log_loses_no_later_write() {
     }
     for garbage in GARBAGE {
         for name in &names {
-            world.run(cmd("DEL").arg(name)).await;
-            world.run(&command(garbage, name)).await;
+            world.poison(name, command(garbage, name)).await;
         }
         println!("{garbage:?}");
         for id in 0..8 {
@@ -102,8 +100,7 @@ async fn another_type_under_the_names_of_the_bus_keeps_no_event_from_other_regio
         let names = ["", "/flush", "/heard", "/removed", "/trim"];
         let names = names.iter().map(|name| format!("{{cache/bus}}{name}"));
         for name in names.chain(senders) {
-            world.run(cmd("DEL").arg(&name)).await;
-            world.run(&command(garbage, &name)).await;
+            world.poison(&name, command(garbage, &name)).await;
             println!("{garbage:?} under {name}");
             world.call_all(1).await;
             elsewhere.hears_of(&world).await;

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use cache_runtime::bus::RedisBus;
 use cache_runtime::{BusOptions, Cache, Error, WriteBehind, cached, invalidates};
-use redis::{Cmd, Value, cmd};
+use redis::aio::MultiplexedConnection;
+use redis::{AsyncConnectionConfig, Client, Cmd, Value, cmd};
 use tests::{DEADLINE, PATIENCE, RedisServer, eventually, within};
 
 /// A database with one number, which all rows show.
@@ -148,8 +149,36 @@ impl World {
         .await;
     }
 
+    /// Runs a command, however long it takes.
     pub(crate) async fn run(&self, command: &Cmd) -> Value {
-        self.server.query(command).await
+        let mut connection = self.connection().await;
+        let reply = command.query_async(&mut connection).await;
+        reply.expect("the server knows the command")
+    }
+
+    async fn connection(&self) -> MultiplexedConnection {
+        let client = Client::open(self.server.url()).unwrap();
+        let patient = AsyncConnectionConfig::new();
+        let patient = patient
+            .set_response_timeout(None)
+            .set_connection_timeout(None);
+        let connection = client.get_multiplexed_async_connection_with_config(&patient);
+        connection.await.expect("the server runs")
+    }
+
+    /// Puts it in the place of whatever is there.
+    pub(crate) async fn poison(&self, name: &str, make: Cmd) {
+        let mut replace = redis::pipe();
+        replace
+            .atomic()
+            .del(name)
+            .ignore()
+            .add_command(make)
+            .ignore();
+        let () = replace
+            .query_async(&mut self.connection().await)
+            .await
+            .expect("the server knows the command");
     }
 
     /// Every sort of call, each of which must say what the database says.
