@@ -12,7 +12,7 @@ use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinHandle;
 
 use super::arguments::Arguments;
-use super::caller::{Caller, Seen, Shop};
+use super::caller::{Caller, OPERATION, Seen, Shop};
 use super::faults::trouble;
 use super::gauges::{Gauges, connections};
 use super::shop::{Database, change, count, early, lock, negative, save, swr, tagged};
@@ -33,6 +33,9 @@ const LONGEST_CALL: Duration = Duration::from_secs(15);
 
 /// One call in so many may be late: what first meets a fault, and what waits for the lease of another when its end is lost.
 const LATE: f64 = 0.03;
+
+/// Where Redis is of no use at all, the faults say nothing. Half of the reads are of keys that nobody has read in the last minute.
+const MOST_MISSES: f64 = 95.0;
 
 /// Tasks beyond the callers: what the caches do in the background for them, such as loads that replace a value and leases that are renewed.
 const TASKS_EACH: usize = 8;
@@ -62,7 +65,10 @@ struct Held {
 }
 
 async fn soak(arguments: &Arguments, runtime: &Handle) -> Verdict {
-    let mut server = RedisServer::builder().append_only().start().await;
+    let mut server = RedisServer::builder()
+        .config("appendonly yes")
+        .start()
+        .await;
     let proxy = Proxy::before(&server).await;
     let (url, keys) = (proxy.url(), arguments.keys);
     let held = runtime.spawn(async move { open(&url, keys).await });
@@ -95,7 +101,8 @@ async fn soak(arguments: &Arguments, runtime: &Handle) -> Verdict {
         checks: Vec::new(),
         first: seen.wrong.first.lock().ok().and_then(|first| first.clone()),
     };
-    verdict.checks.extend(of_answers(&seen));
+    let hits = hit_ratio(&held.shops[0]) * 100.0;
+    verdict.checks.extend(of_answers(&seen, hits));
     verdict
         .checks
         .extend(of_holdings(arguments, &baseline, &samples, &rest));
@@ -111,6 +118,7 @@ async fn open(url: &str, keys: u64) -> Held {
     let memory = Memory::builder().max_entries(ENTRIES).build();
     let memory = Arc::new(memory.expect("a good bound"));
     let on_redis = Cache::builder().url(url).expect("a good URL");
+    let on_redis = on_redis.operation_timeout(OPERATION);
     let shops = [
         shop("Redis", on_redis, keys).await,
         shop("memory", Cache::builder().backend(memory.clone()), keys).await,
@@ -266,6 +274,24 @@ fn figures(held: &Held, seen: &Seen, samples: &[Sample]) -> Vec<(&'static str, u
     ]
 }
 
+/// Of the functions that are read.
+fn hit_ratio(shop: &Shop) -> f64 {
+    let stats = shop.cache.stats();
+    let (mut hits, mut calls) = (0, 0);
+    for of in [
+        lock::SPEC,
+        swr::SPEC,
+        early::SPEC,
+        negative::SPEC,
+        tagged::SPEC,
+    ] {
+        let of = stats.function(of);
+        hits += of.hits;
+        calls += of.hits + of.misses;
+    }
+    hits as f64 / calls.max(1) as f64
+}
+
 fn check(what: &'static str, seen: f64, at_most: f64) -> Check {
     Check {
         what,
@@ -274,7 +300,7 @@ fn check(what: &'static str, seen: f64, at_most: f64) -> Check {
     }
 }
 
-fn of_answers(seen: &Seen) -> [Check; 5] {
+fn of_answers(seen: &Seen, hits: f64) -> [Check; 6] {
     let calls = seen.calls.load(Relaxed).max(1) as f64;
     let late = seen.late.load(Relaxed) as f64 / calls;
     let longest = seen.longest.load(Relaxed) as f64 / 1e6;
@@ -291,6 +317,11 @@ fn of_answers(seen: &Seen) -> [Check; 5] {
         ),
         check("calls beyond their budget, %", late * 100.0, LATE * 100.0),
         check("longest call, s", longest, LONGEST_CALL.as_secs_f64()),
+        check(
+            "reads on Redis that were no hits, %",
+            100.0 - hits,
+            MOST_MISSES,
+        ),
         // Without calls nothing was seen.
         check("runs without a call", f64::from(u8::from(calls < 2.0)), 0.0),
     ]
