@@ -7,7 +7,7 @@ use redis::cmd;
 use tests::{Proxy, RedisServer};
 
 /// Between two faults at most, and half of that at least.
-const PAUSE: Duration = Duration::from_secs(4);
+const PAUSE: Duration = Duration::from_secs(8);
 
 /// So long a fault lasts at most.
 const LASTS: Duration = Duration::from_secs(2);
@@ -70,7 +70,9 @@ pub(crate) async fn trouble(
             random.shuffle(&mut order);
         }
         if let Some(fault) = order.pop() {
+            tracing::info!(?fault, "begins");
             fault.happens(server, proxy, &mut random).await;
+            tracing::info!(?fault, "is over");
             count += 1;
         }
     }
