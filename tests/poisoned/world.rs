@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use cache_runtime::bus::RedisBus;
 use cache_runtime::{BusOptions, Cache, Error, WriteBehind, cached, invalidates};
-use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, Cmd, Value, cmd};
+use redis::{Cmd, Value, cmd};
 use tests::{DEADLINE, PATIENCE, RedisServer, eventually, within};
 
 /// A database with one number, which all rows show.
@@ -149,21 +148,8 @@ impl World {
         .await;
     }
 
-    /// Runs a command, however long it takes.
     pub(crate) async fn run(&self, command: &Cmd) -> Value {
-        let mut connection = self.connection().await;
-        let reply = command.query_async(&mut connection).await;
-        reply.expect("the server knows the command")
-    }
-
-    async fn connection(&self) -> MultiplexedConnection {
-        let client = Client::open(self.server.url()).unwrap();
-        let patient = AsyncConnectionConfig::new();
-        let patient = patient
-            .set_response_timeout(None)
-            .set_connection_timeout(None);
-        let connection = client.get_multiplexed_async_connection_with_config(&patient);
-        connection.await.expect("the server runs")
+        self.server.query(command).await
     }
 
     /// Puts it in the place of whatever is there.
@@ -176,7 +162,7 @@ impl World {
             .add_command(make)
             .ignore();
         let () = replace
-            .query_async(&mut self.connection().await)
+            .query_async(&mut self.server.connection().await)
             .await
             .expect("the server knows the command");
     }

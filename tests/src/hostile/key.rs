@@ -58,11 +58,14 @@ fn arguments(bytes: &[u8]) -> Arguments {
     )
 }
 
+/// A literal, and what writes the value after it.
+type Part<'a> = (&'a str, &'a dyn Fn(&mut KeyWriter));
+
 /// As the macros write it for [`TEMPLATE`].
 fn key(arguments: &Arguments) -> Key {
     let mut writer = KeyWriter::new();
     let (a, b, c, d, e, f) = arguments;
-    let parts: [(&str, &dyn Fn(&mut KeyWriter)); 6] = [
+    let parts: [Part<'_>; 6] = [
         ("of:", &|key| a.write_key(key)),
         (":", &|key| b.write_key(key)),
         ("-<", &|key| c.write_key(key)),
@@ -108,9 +111,11 @@ fn parse<T: FromKeyPart>(text: &str, meter: Meter) -> Result<bool, String> {
     Ok(true)
 }
 
+type Reader = fn(&str, Meter) -> Result<bool, String>;
+
 /// Reads it as values of many types.
 fn parse_all(text: &str, meter: Meter) -> Result<bool, String> {
-    let readers: [fn(&str, Meter) -> Result<bool, String>; 14] = [
+    let readers: [Reader; 14] = [
         parse::<u8>,
         parse::<i64>,
         parse::<NonZero<u128>>,

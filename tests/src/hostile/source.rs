@@ -55,7 +55,7 @@ impl Source<'_> {
     }
 
     pub(super) fn option<T>(&mut self, value: impl FnOnce(&mut Self) -> T) -> Option<T> {
-        (self.byte() % 4 != 0).then(|| value(self))
+        (!self.byte().is_multiple_of(4)).then(|| value(self))
     }
 
     pub(super) fn list<T>(&mut self, most: usize, mut value: impl FnMut(&mut Self) -> T) -> Vec<T> {

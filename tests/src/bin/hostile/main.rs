@@ -38,11 +38,11 @@ fn meter() -> Meter {
 
 fn attack(arguments: &Arguments) -> ExitCode {
     let targets = targets();
-    let is_chosen = |target: &&Box<dyn Target>| {
-        let name = arguments.target.as_deref();
-        name.is_none_or(|name| name == target.name())
-    };
-    let chosen: Vec<_> = targets.iter().filter(is_chosen).collect();
+    let name = arguments.target.as_deref();
+    let all = targets.iter().map(|target| &**target);
+    let chosen: Vec<&dyn Target> = all
+        .filter(|target| name.is_none_or(|name| name == target.name()))
+        .collect();
     if chosen.is_empty() {
         let names: Vec<_> = targets.iter().map(|target| target.name()).collect();
         eprintln!("hostile: the targets are {}", names.join(", "));
@@ -51,7 +51,7 @@ fn attack(arguments: &Arguments) -> ExitCode {
     if let Some(folder) = &arguments.corpus {
         return match chosen
             .iter()
-            .try_for_each(|target| write_corpus(&***target, arguments, folder))
+            .try_for_each(|target| write_corpus(*target, arguments, folder))
         {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
@@ -63,15 +63,15 @@ fn attack(arguments: &Arguments) -> ExitCode {
     let mut is_good = true;
     for target in chosen {
         is_good &= match (&arguments.bytes, &arguments.trail) {
-            (Some(bytes), _) => again(&**target, bytes),
+            (Some(bytes), _) => again(target, bytes),
             (None, Some(trail)) => match Trail::create(trail) {
-                Ok(trail) => try_on(&**target, arguments, &trail),
+                Ok(trail) => try_on(target, arguments, &trail),
                 Err(error) => {
                     eprintln!("hostile: {}: {error}", trail.display());
                     return ExitCode::from(TROUBLE);
                 }
             },
-            (None, None) => supervised::try_on(&**target, arguments),
+            (None, None) => supervised::try_on(target, arguments),
         };
     }
     if is_good {

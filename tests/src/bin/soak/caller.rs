@@ -53,11 +53,12 @@ impl Wrong {
     }
 }
 
-/// What a call may spend on the store. More than by default: the callers alone keep two cores busy, and a store on a machine that is late is not to be given up.
-pub(crate) const OPERATION: Duration = Duration::from_millis(250);
+/// What a call may spend on the store. More than by default: the callers alone keep two cores busy, and a store that answers late because of that is not
+/// to be given up.
+pub(crate) const OPERATION: Duration = Duration::from_secs(1);
 
 /// A call is late that takes longer than this: what it may spend on the store, its load, and as much again as a busy machine needs.
-const BUDGET: Duration = Duration::from_millis(250 + 4 + 250);
+const BUDGET: Duration = Duration::from_millis(1000 + 4 + 1000);
 
 pub(crate) struct Caller {
     pub(crate) shops: Arc<[Shop]>,

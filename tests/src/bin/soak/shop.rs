@@ -120,7 +120,7 @@ pub(crate) async fn early(database: &Database, id: u64) -> Row {
 #[cached(key = "none:<id>", ttl = 30, negative_ttl = "5s")]
 pub(crate) async fn negative(database: &Database, id: u64) -> Option<Row> {
     let row = database.load(id).await;
-    (id % ABSENT != 0).then_some(row)
+    (!id.is_multiple_of(ABSENT)).then_some(row)
 }
 
 #[cached(key = "tagged:<id>", ttl = 60, tags = ["group:<group>"])]
