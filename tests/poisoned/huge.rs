@@ -60,7 +60,15 @@ async fn values_beyond_the_largest_size_cost_misses() {
 #[tokio::test]
 async fn collections_of_a_million_elements_cost_misses() {
     let world = World::patient(Duration::from_millis(50)).await;
-    let script = "for i = 1, 1000000 do redis.call('HSET', KEYS[1], 'i:' .. i, i) end";
+    let script = "local some = {}
+        for i = 1, 1000000 do
+          some[#some + 1] = 'i:' .. i
+          some[#some + 1] = i
+          if #some == 2000 then
+            redis.call('HSET', KEYS[1], unpack(some))
+            some = {}
+          end
+        end";
     for name in ["{cache:item:1}", "{cache:item:1}/s", "{cache/tags}:org:7"] {
         let mut make = cmd("EVAL");
         make.arg(script).arg(1).arg(name);
