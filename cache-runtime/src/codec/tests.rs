@@ -375,7 +375,9 @@ fn claims_inside_of_claims_get_room_for_the_input_once() {
         ROOM.with(|all| all.set(0));
         assert!(decode::<Nest>(kind, &bytes).is_err(), "{kind:?}");
         let room = ROOM.with(std::cell::Cell::get);
-        assert!((1..=100).contains(&room), "{kind:?}: room for {room}");
+        // Postcard tells no claim that goes beyond the end.
+        let least = usize::from(kind != CodecKind::Postcard);
+        assert!((least..=100).contains(&room), "{kind:?}: room for {room}");
     }
 }
 
