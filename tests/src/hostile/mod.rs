@@ -2,7 +2,7 @@
 //!
 //! A [`Target`] makes bytes from valid ones and says what must hold of any bytes at all; [`run`] tries it on very many, each told by the seed and its
 //! number, so that what was found can be done again. What makes the bytes and what checks them are apart, so a fuzzer that is guided by coverage can
-//! make them instead: the folder `fuzz` has such targets.
+//! make them instead.
 
 mod entry;
 mod event;
