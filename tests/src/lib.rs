@@ -9,6 +9,7 @@ pub mod driver;
 pub mod example;
 pub mod faulty_bus;
 pub mod gate;
+pub mod hostile;
 pub mod logs;
 mod port;
 pub mod postgres_server;

@@ -106,6 +106,11 @@ impl Proxy {
         format!("redis://{}{}/", self.credentials, self.address)
     }
 
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// How many connections it has accepted.
     pub fn accepted(&self) -> usize {
         self.accepted.load(Ordering::SeqCst)
@@ -216,15 +221,22 @@ async fn copy(
                 Mode::HangReplies => direction == Direction::Reply,
                 Mode::Pass | Mode::Delay(_) | Mode::Refuse => false,
             };
-            is_held || state.strandings != born
+            is_held && state.strandings == born
         };
-        let Ok(mode) = state
+        let Ok(State {
+            mode, strandings, ..
+        }) = state
             .wait_for(|state| !held(state))
             .await
-            .map(|state| state.mode)
+            .map(|state| *state)
         else {
             return;
         };
+        if strandings != born {
+            // It is taken and goes nowhere, until this end closes.
+            while from.read(&mut buffer).await.is_ok_and(|read| read > 0) {}
+            return;
+        }
         if let (Mode::Delay(time), Direction::Request) = (mode, direction) {
             tokio::time::sleep(time).await;
         }

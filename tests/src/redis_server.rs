@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use redis::aio::MultiplexedConnection;
-use redis::{Client, Cmd, FromRedisValue};
+use redis::{AsyncConnectionConfig, Client, Cmd, FromRedisValue};
 use rustix::process::Signal;
 use tempfile::TempDir;
 
@@ -179,7 +179,15 @@ impl RedisServer {
 
     /// A connection of the test's own, apart from those of the cache.
     pub async fn connection(&self) -> MultiplexedConnection {
-        self.try_connection().await.expect("the server runs")
+        // The library's own limits are short: a busy machine is not a server that hangs.
+        let patient = AsyncConnectionConfig::new()
+            .set_response_timeout(Some(DEADLINE))
+            .set_connection_timeout(Some(DEADLINE));
+        let client = Client::open(self.url()).expect("a good URL");
+        client
+            .get_multiplexed_async_connection_with_config(&patient)
+            .await
+            .expect("the server runs")
     }
 
     /// Runs one command on a connection of its own.

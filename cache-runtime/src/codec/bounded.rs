@@ -2,7 +2,7 @@
 //!
 //! Three claims can cost far more than the bytes that make them: a length that is allocated before it is read (bincode's strings;
 //! any collection that believes its size hint), a count of elements that take no bytes at all, and nesting. So strings are always read
-//! as slices of the input, hints never exceed the input, elements without bytes are counted, and depth is limited.
+//! as slices of the input, all hints of a value together never exceed the input, elements without bytes are counted, and depth is limited.
 
 use std::cell::Cell;
 use std::fmt;
@@ -22,7 +22,9 @@ const EMPTY_ELEMENTS: usize = 1 << 16;
 pub(super) struct Limits {
     depth: Cell<u32>,
     elements: Cell<usize>,
-    input: usize,
+    /// How many elements room may be made for before they are read: each takes a byte, so a true value has no more of them, and one whose
+    /// every level claims the whole input gets its room once.
+    room: Cell<usize>,
 }
 
 impl Limits {
@@ -31,7 +33,7 @@ impl Limits {
             // One more than a writer may use: a leaf that is read as "any" type counts as a level.
             depth: Cell::new(MAX_DEPTH + 1),
             elements: Cell::new(bytes.len().saturating_add(EMPTY_ELEMENTS)),
-            input: bytes.len(),
+            room: Cell::new(bytes.len()),
         }
     }
 
@@ -57,7 +59,9 @@ impl Limits {
     }
 
     fn hint(&self, claimed: Option<usize>) -> Option<usize> {
-        claimed.map(|claimed| claimed.min(self.input))
+        let room = claimed?.min(self.room.get());
+        self.room.set(self.room.get() - room);
+        Some(room)
     }
 }
 

@@ -336,6 +336,51 @@ fn a_claimed_length_costs_nothing() {
     );
 }
 
+/// Makes room as it is told to, and notes how much.
+#[derive(Debug)]
+struct Nest;
+
+thread_local! {
+    static ROOM: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
+impl<'de> Deserialize<'de> for Nest {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct AsNest;
+        impl<'de> serde::de::Visitor<'de> for AsNest {
+            type Value = Nest;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a sequence")
+            }
+            fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut seq: A) -> Result<Nest, A::Error> {
+                let room = seq.size_hint().unwrap_or(0);
+                ROOM.with(|all| all.set(all.get() + room));
+                while seq.next_element::<Nest>()?.is_some() {}
+                Ok(Nest)
+            }
+        }
+        deserializer.deserialize_seq(AsNest)
+    }
+}
+
+#[test]
+fn claims_inside_of_claims_get_room_for_the_input_once() {
+    for kind in binary() {
+        // Each level says that it has as many elements as the input has bytes.
+        let claim: &[u8] = match kind {
+            CodecKind::MsgPack => &[0xdc, 0, 100],
+            _ => &[100],
+        };
+        let bytes: Vec<u8> = claim.iter().copied().cycle().take(100).collect();
+        ROOM.with(|all| all.set(0));
+        assert!(decode::<Nest>(kind, &bytes).is_err(), "{kind:?}");
+        let room = ROOM.with(std::cell::Cell::get);
+        // Postcard tells no claim that goes beyond the end.
+        let least = usize::from(kind != CodecKind::Postcard);
+        assert!((least..=100).contains(&room), "{kind:?}: room for {room}");
+    }
+}
+
 #[derive(Debug, Serialize, Deserialize)]
 enum Chain {
     Link(Box<Chain>),

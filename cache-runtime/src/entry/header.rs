@@ -264,6 +264,19 @@ fn sum_of(entry: &[u8]) -> u64 {
     }
 }
 
+/// Makes the bytes an entry of this version and type again after a change: magic, version, fingerprint, length and checksum.
+#[cfg(feature = "testing")]
+pub(crate) fn seal(entry: &mut [u8], fingerprint: u64) {
+    if let Some((head, payload)) = entry.split_first_chunk_mut::<HEADER>() {
+        head[..3].copy_from_slice(&MAGIC);
+        head[3] = VERSION;
+        head[24..32].copy_from_slice(&fingerprint.to_le_bytes());
+        head[52..56].copy_from_slice(&(payload.len() as u32).to_le_bytes());
+        let sum = sum_of(entry);
+        entry[SUM].copy_from_slice(&sum.to_le_bytes());
+    }
+}
+
 /// At least one: zero means "none".
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis())

@@ -6,7 +6,7 @@ mod build;
 mod check;
 mod functions;
 mod get;
-mod template;
+pub(crate) mod template;
 mod value_name;
 
 use once_cell::sync::Lazy;

@@ -6,5 +6,7 @@
 pub mod conformance;
 mod faults;
 mod faulty_log;
+#[doc(hidden)]
+pub mod hostile;
 
 pub use faults::{Fault, Faults, Faulty};

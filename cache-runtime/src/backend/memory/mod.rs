@@ -89,6 +89,9 @@ impl Memory {
             Weigher::Count => (capacity / 1024).clamp(1, 64) as usize,
             Weigher::Shallow | Weigher::Custom(_) => (capacity >> 26).clamp(1, 16) as usize,
         };
+        // Each shard's part is rounded up: only a bound that falls into even parts is kept by all together.
+        let shards = shards.next_power_of_two();
+        let capacity = capacity - capacity % shards as u64;
         let mut options = OptionsBuilder::new();
         options
             .estimated_items_capacity(entries)

@@ -11,7 +11,7 @@ mod judged;
 mod latest;
 mod link;
 mod loads;
-mod log;
+pub(crate) mod log;
 mod names;
 mod reply;
 mod scripts;
@@ -71,7 +71,7 @@ const SILENT_PINGS: u32 = 10;
 /// The backend belongs to the tokio runtime that [`connect`](RedisBuilder::connect) was called in: when that runtime ends, so does the
 /// connection, for good.
 ///
-/// A user of an access control list needs the commands `HELLO`, `SELECT`, `PING`, `GET`, `MGET`, `SET`, `UNLINK`, `HGETALL`, `HSET`, `HDEL`, `PTTL`,
+/// A user of an access control list needs the commands `HELLO`, `SELECT`, `PING`, `GET`, `MGET`, `SET`, `UNLINK`, `HGETALL`, `HLEN`, `HSET`, `HDEL`, `PTTL`,
 /// `PEXPIRE`, `EXISTS`, `TIME`, `EVAL`, `EVALSHA`, `SCAN`, `SUBSCRIBE`, `UNSUBSCRIBE` and `PUBLISH`, keys `{<namespace>:*` and `{<namespace>/tags}*`, and channels
 /// `{<namespace>:*`. Without the channels it works, but waits for loads of other processes by polling; without `MGET` it reads values one by one.
 ///

@@ -7,7 +7,7 @@
 mod call;
 pub(crate) mod letters;
 pub(crate) mod options;
-mod record;
+pub(crate) mod record;
 pub(crate) mod report;
 pub(crate) mod state;
 mod worker;

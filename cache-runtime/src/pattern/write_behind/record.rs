@@ -20,7 +20,7 @@ use crate::error::{CodecError, Error};
 use crate::spec::CodecKind;
 
 const MAGIC: &[u8; 4] = b"CWB1";
-const HEADER: usize = 24;
+pub(crate) const HEADER: usize = 24;
 
 /// Room for small arguments, so that most records are written without growing.
 const USUAL_ARGUMENTS: usize = 100;
@@ -90,6 +90,17 @@ fn open(bytes: &[u8]) -> Result<(CodecKind, u64), String> {
 
 fn sum_of(record: &[u8]) -> u64 {
     checksum(checksum(1, &record[..16]), &record[HEADER..])
+}
+
+/// Makes the bytes a record of these arguments again after a change: magic, fingerprint and checksum.
+#[cfg(feature = "testing")]
+pub(crate) fn seal(record: &mut [u8], fingerprint: u64) {
+    if record.len() >= HEADER {
+        record[..4].copy_from_slice(MAGIC);
+        record[8..16].copy_from_slice(&fingerprint.to_le_bytes());
+        let sum = sum_of(record).to_le_bytes();
+        record[16..HEADER].copy_from_slice(&sum);
+    }
 }
 
 /// The error where no codec is built in.

@@ -18,9 +18,9 @@ const SUM: usize = 8;
 const SEED: u64 = 0x686f_745f_6b65_7973;
 
 /// The most bytes that a file can have: the coldest of a million very long keys are left out.
-pub(super) const LARGEST: u64 = 256 << 20;
+pub(crate) const LARGEST: u64 = 256 << 20;
 
-pub(super) fn write(keys: &[HotKey]) -> Vec<u8> {
+pub(crate) fn write(keys: &[HotKey]) -> Vec<u8> {
     let mut room = LARGEST as usize - HEADER - SUM;
     let fits = keys.iter().take_while(|hot| {
         let needed = 4 + hot.key.as_bytes().len() + 8;
@@ -44,7 +44,7 @@ pub(super) fn write(keys: &[HotKey]) -> Vec<u8> {
     bytes
 }
 
-pub(super) fn read(bytes: &[u8]) -> Result<Vec<HotKey>, FileProblem> {
+pub(crate) fn read(bytes: &[u8]) -> Result<Vec<HotKey>, FileProblem> {
     let foreign = |problem: &'static str| Err(FileProblem::Foreign(problem.into()));
     let Some((header, _)) = bytes.split_first_chunk::<HEADER>() else {
         return if MAGIC.starts_with(&bytes[..bytes.len().min(MAGIC.len())]) {
@@ -82,6 +82,17 @@ pub(super) fn read(bytes: &[u8]) -> Result<Vec<HotKey>, FileProblem> {
         return Err(damaged(12, "another number of keys follows"));
     }
     Ok(keys)
+}
+
+/// Makes the checksum right again after a change.
+#[cfg(feature = "testing")]
+pub(crate) fn seal(bytes: &mut [u8]) {
+    if let Some(at) = bytes.len().checked_sub(SUM).filter(|at| *at >= HEADER) {
+        bytes[..8].copy_from_slice(MAGIC);
+        bytes[8] = VERSION;
+        let sum = checksum(SEED, &bytes[..at]);
+        bytes[at..].copy_from_slice(&sum.to_le_bytes());
+    }
 }
 
 fn damaged(offset: usize, problem: &'static str) -> FileProblem {

@@ -1,6 +1,6 @@
 //! The hottest keys of a cache, as far as it has seen.
 
-mod file;
+pub(crate) mod file;
 mod sketch;
 
 use std::fmt;

@@ -16,27 +16,27 @@ use crate::key::Key;
 
 const MAGIC: &[u8; 8] = b"cr-log\r\n";
 const VERSION: u8 = 1;
-pub(super) const HEADER: usize = 32;
+pub(crate) const HEADER: usize = 32;
 /// A record without its key.
 const FRAME: usize = 16;
 /// The most bytes of a record.
-pub(super) const LONGEST_RECORD: usize = FRAME + LONGEST_KEY;
+pub(crate) const LONGEST_RECORD: usize = FRAME + LONGEST_KEY;
 const SEED: u64 = 0x7368_6164_6f77;
 
 /// Longer keys are not recorded.
-pub(super) const LONGEST_KEY: usize = 1024;
+pub(crate) const LONGEST_KEY: usize = 1024;
 
 /// What a segment says of itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Header {
+pub(crate) struct Header {
     /// The accesses of one key in so many are recorded.
-    pub(super) one_in: u32,
+    pub(crate) one_in: u32,
     /// When it was begun, in microseconds of the Unix epoch.
-    pub(super) begun: u64,
+    pub(crate) begun: u64,
 }
 
 impl Header {
-    pub(super) fn write(self, bytes: &mut Vec<u8>) {
+    pub(crate) fn write(self, bytes: &mut Vec<u8>) {
         let from = bytes.len();
         bytes.extend_from_slice(MAGIC);
         bytes.extend_from_slice(&[VERSION, 0, 0, 0]);
@@ -94,7 +94,7 @@ fn number<const N: usize>(bytes: &[u8], at: usize) -> u64 {
 }
 
 /// Appends a record to a segment, of which so many bytes are written already.
-pub(super) fn write_record(bytes: &mut Vec<u8>, place: usize, micros: u64, key: &Key) {
+pub(crate) fn write_record(bytes: &mut Vec<u8>, place: usize, micros: u64, key: &Key) {
     let from = bytes.len();
     let length = key.as_bytes().len() as u16;
     bytes.extend_from_slice(&length.to_le_bytes());
@@ -109,12 +109,35 @@ fn record_sum(place: usize, bytes: &[u8]) -> u32 {
     checksum(SEED.wrapping_add(place as u64), bytes) as u32
 }
 
+/// Makes the checksums right again after a change, of the header and of each record up to the first that has no place.
+#[cfg(feature = "testing")]
+pub(crate) fn seal(bytes: &mut [u8]) {
+    if let Some(header) = bytes.first_chunk_mut::<HEADER>() {
+        header[..8].copy_from_slice(MAGIC);
+        header[8] = VERSION;
+        let sum = checksum(SEED, &header[..24]);
+        header[24..].copy_from_slice(&sum.to_le_bytes());
+    }
+    let mut place = HEADER;
+    while let Some(frame) = bytes.get(place..place + FRAME) {
+        let length = number::<2>(frame, 0) as u16;
+        let end = place + FRAME + usize::from(length);
+        let Some(record) = bytes.get_mut(place..end) else {
+            return;
+        };
+        record[2..4].copy_from_slice(&(!length).to_le_bytes());
+        let (body, sum) = record.split_at_mut(FRAME + usize::from(length) - 4);
+        sum.copy_from_slice(&record_sum(place, body).to_le_bytes());
+        place = end;
+    }
+}
+
 /// One access.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Record {
+pub(crate) struct Record {
     /// Since the segment began.
-    pub(super) at: Duration,
-    pub(super) key: Key,
+    pub(crate) at: Duration,
+    pub(crate) key: Key,
 }
 
 /// The record at this place, and the place after it. `None` if there is no sound one.
@@ -141,19 +164,19 @@ fn record_at(bytes: &[u8], place: usize) -> Option<(Record, usize)> {
 
 /// A segment that has been looked through: up to its end every record is sound.
 #[derive(Debug, Clone)]
-pub(super) struct Segment {
+pub(crate) struct Segment {
     bytes: Vec<u8>,
-    pub(super) header: Header,
-    pub(super) records: u64,
+    pub(crate) header: Header,
+    pub(crate) records: u64,
     /// Of the last record.
-    pub(super) last: Duration,
+    pub(crate) last: Duration,
     place: usize,
     end: usize,
 }
 
 impl Segment {
     /// Looks the bytes through. Gives the segment, if there is one, and how many bytes at its end are torn.
-    pub(super) fn read(mut bytes: Vec<u8>) -> Result<(Option<Self>, u64), FileProblem> {
+    pub(crate) fn read(mut bytes: Vec<u8>) -> Result<(Option<Self>, u64), FileProblem> {
         let Some(header) = Header::read(&bytes)? else {
             return Ok((None, bytes.len() as u64));
         };

@@ -31,7 +31,7 @@
 //! # }
 //! ```
 
-mod format;
+pub(crate) mod format;
 mod log;
 mod recorder;
 mod replay;

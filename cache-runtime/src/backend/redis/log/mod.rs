@@ -7,7 +7,7 @@ mod letters;
 mod members;
 mod progress;
 mod read;
-mod reply;
+pub(crate) mod reply;
 mod survey;
 
 use std::time::Duration;

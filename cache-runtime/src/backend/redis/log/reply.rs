@@ -18,14 +18,14 @@ pub(super) const BEYOND: u64 = 1 << 53;
 
 /// An entry of a stream: its id, and what it says of a write.
 #[derive(Debug)]
-pub(super) struct Entry {
-    pub(super) id: String,
-    pub(super) key: Key,
-    pub(super) function: String,
-    pub(super) payload: Payload,
+pub(crate) struct Entry {
+    pub(crate) id: String,
+    pub(crate) key: Key,
+    pub(crate) function: String,
+    pub(crate) payload: Payload,
 }
 
-pub(super) fn entry(reply: Value) -> Option<Entry> {
+pub(crate) fn entry(reply: Value) -> Option<Entry> {
     let mut parts = array(reply).into_iter();
     let id = text(parts.next()?)?;
     let (mut head, mut arguments) = (Value::Nil, Value::Nil);

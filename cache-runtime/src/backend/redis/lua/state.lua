@@ -16,6 +16,8 @@
 local VALUE, STATE = KEYS[1], KEYS[2]
 -- No lease or intent lives longer from now: what says otherwise was not written by us, or the clock was set back.
 local DAY = 86400000
+-- No state of ours has so many fields: to look through one that has would keep the server from everybody else.
+local MOST_FIELDS = 65536
 
 local function now_ms()
   local time = redis.call('TIME')
@@ -38,10 +40,16 @@ local function plain(text)
   return { plain = true, l = token, w = waited_for and '1' or nil }
 end
 
+-- Whether the text is the number of a write, which Lua counts exactly.
+local function is_sequence(text)
+  return #text > 0 and #text < 17 and not string.find(text, '%D')
+end
+
 -- Pending writes and nothing else, if the text is such.
 local function only_pending(text)
   local n, q, s = string.match(text, '^n(%d+) ?(%d*) ?(.*)$')
-  if n then return { n = n, q = q ~= '' and q or nil, s = q ~= '' and s or nil } end
+  if not n or not is_sequence(n) or q ~= '' and not is_sequence(q) then return end
+  return { n = n, q = q ~= '' and q or nil, s = q ~= '' and s or nil }
 end
 
 -- Makes a hash of it, beside whose fields there is room for others.
@@ -58,6 +66,15 @@ local function forget_state(reply)
   return {}, false
 end
 
+-- Takes out what says of pending writes what no write of the log has said: it would fail every question, and keep the state for ever.
+local function check_pending(state)
+  local n, q = state.n, state.q
+  if not n and not q or n and is_sequence(n) and (not q or is_sequence(q)) then return end
+  redis.call('HDEL', STATE, 'n', 'q', 's', 'd')
+  redis.call('PEXPIRE', STATE, DAY + 3600000)
+  state.n, state.q, state.s, state.d = nil, nil, nil, nil
+end
+
 -- The fields, and whether there are any. What is nothing that we could read goes.
 local function read_state()
   local text = redis.pcall('GET', STATE)
@@ -69,11 +86,17 @@ local function read_state()
     if state then return spread(state) end
     return forget_state(text)
   end
+  local length = redis.pcall('HLEN', STATE)
+  if type(length) == 'number' and length > MOST_FIELDS then
+    redis.call('UNLINK', STATE)
+    return {}, false
+  end
   local flat = redis.pcall('HGETALL', STATE)
   if flat.err then return forget_state(flat) end
   local state = {}
   for i = 1, #flat, 2 do state[flat[i]] = flat[i + 1] end
-  return state, #flat > 0
+  check_pending(state)
+  return state, next(state) ~= nil
 end
 
 -- Lets the state live at least so many milliseconds more.

@@ -6,9 +6,29 @@
 --   T/heard      group -> when one of its processes last joined, in milliseconds
 --   T/p:<token>  the number of a sender's last batch, for a day after it was last heard of
 --   T/removed    how many events were removed from the stream since it was made
---   T/trim       there while it is too early to trim again
+--   T/trim       there while it is too early to trim again: when that ends, in milliseconds
 local BUS = ARGV[1]
 local FLUSH, HEARD, REMOVED = BUS .. '/flush', BUS .. '/heard', BUS .. '/removed'
+
+-- What is under the name and is of another type goes: it is nothing of ours. Whether anything was.
+local function clear_way(name, command, ...)
+  local said = redis.pcall(command, name, ...)
+  if type(said) ~= 'table' or not said.err or not string.find(said.err, 'WRONGTYPE', 1, true) then return false end
+  redis.call('UNLINK', name)
+  return true
+end
+
+-- Groups that are gone are found out by their readers: each makes its own anew, and flushes. That is also the way out where nobody knows any
+-- more which of them owed a flush.
+clear_way(BUS, 'XLEN')
+clear_way(HEARD, 'HGET', '')
+if clear_way(FLUSH, 'HGET', '') then redis.call('UNLINK', BUS) end
+
+-- The number of a name; 0 where there is none.
+local function number_at(name)
+  local text = redis.pcall('GET', name)
+  return type(text) == 'string' and tonumber(text) or 0
+end
 
 -- Fields with their values, as a table.
 local function fields(flat)

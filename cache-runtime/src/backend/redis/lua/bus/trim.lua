@@ -1,9 +1,18 @@
 -- ARGV: the bus, how old the first event of a group may be, how many events there may be, how long a process's own group may be silent, when it is
 -- not too early to trim again. Answers the groups that were lost. Times are in milliseconds.
 local oldest, most, silence, every = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
-if not redis.call('SET', BUS .. '/trim', '1', 'NX', 'PX', every) then return {} end
-
 local lost, kept, now = {}, {}, now_ms()
+
+local function is_too_early()
+  local ends = whole(now + tonumber(every))
+  if redis.call('SET', BUS .. '/trim', ends, 'NX', 'PX', every) then return false end
+  -- What is past its end, or further than ours ever is, stays for ever, and was not written by us.
+  local told = number_at(BUS .. '/trim')
+  if told >= now and told <= now + DAY then return true end
+  redis.call('SET', BUS .. '/trim', ends, 'PX', every)
+  return false
+end
+if is_too_early() then return {} end
 
 -- A process that has nothing before it and was given nothing for a day is forgotten: where it is still there it is known again with its next event.
 local function forget_processes(group)
@@ -38,7 +47,7 @@ end
 
 local removed = removed_by_all()
 -- Then nobody knows which group has missed something.
-local others_have_removed = removed and removed > (tonumber(redis.call('GET', REMOVED) or '0') or 0)
+local others_have_removed = removed and removed > number_at(REMOVED)
 
 for _, group in ipairs(groups_of_bus()) do
   group.first = first_of(group)

@@ -34,13 +34,18 @@ end
 
 -- Adds an entry to a stream, and answers its sequence number, also as text.
 local function add(stream, ...)
-  for _ = 1, 2 do
+  for _ = 1, 3 do
     local sequence = next_number()
     local text = whole(sequence)
     local id = redis.pcall('XADD', stream, text .. '-0', ...)
     if type(id) == 'string' then return sequence, text end
-    if not string.find(id.err, 'equal or smaller', 1, true) then error(id) end
-    reserve(#KEYS + 1, highest())
+    if string.find(id.err, 'WRONGTYPE', 1, true) then
+      clear_way(stream)
+    elseif string.find(id.err, 'equal or smaller', 1, true) then
+      reserve(#KEYS + 1, highest())
+    else
+      error(id)
+    end
   end
   error({ err = 'ERR the log takes no entry' })
 end

@@ -4,6 +4,7 @@ if not is_owner(ARGV[2], ARGV[3]) then return 0 end
 local stream, answers = stream_of(ARGV[2]), {}
 local begun = stream .. '/b'
 field_of(begun, '')
+clear_way(stream)
 
 local function note(key, through, attempts)
   local id = through .. '-0'

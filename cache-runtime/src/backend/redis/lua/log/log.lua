@@ -30,6 +30,12 @@ local function stream_of(partition)
   return LOG .. ':' .. partition
 end
 
+-- What is under the name of a partition and is no stream goes: it is nothing of ours.
+local function clear_way(stream)
+  local length = redis.pcall('XLEN', stream)
+  if type(length) == 'table' and string.find(length.err, 'WRONGTYPE', 1, true) then redis.call('UNLINK', stream) end
+end
+
 local function is_owner(partition, member)
   return redis.pcall('GET', stream_of(partition) .. '/o') == member
 end

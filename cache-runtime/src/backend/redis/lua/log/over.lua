@@ -6,6 +6,7 @@ local MOST = 1000
 -- Removes entries, whose sequence numbers come with spaces between them, and answers how many there were.
 local function remove(partition, func, sequences)
   local ids, removed = {}, 0
+  clear_way(stream_of(partition))
   for sequence in string.gmatch(sequences, '%d+') do ids[#ids + 1] = sequence .. '-0' end
   for i = 1, #ids, MOST do
     removed = removed + redis.call('XDEL', stream_of(partition), unpack(ids, i, math.min(i + MOST - 1, #ids)))

@@ -2,6 +2,7 @@
 -- and what is there of h and a.
 local stream, most, room = stream_of(ARGV[2]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local after = ARGV[3] .. '-0'
+clear_way(stream)
 local answers = { now_ms() }
 local TOLD = { h = true, a = true }
 

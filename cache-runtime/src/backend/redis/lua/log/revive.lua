@@ -16,6 +16,7 @@ end
 local function is_later_pending()
   if (last_pending() or 0) <= tonumber(letter) then return false end
   local after = letter .. '-0'
+  clear_way(kind.stream)
   while true do
     local page = redis.call('XRANGE', kind.stream, '(' .. after, '+', 'COUNT', 100)
     for _, entry in ipairs(page) do
