@@ -662,6 +662,10 @@ mod other_versions {
 }
 
 mod foreign_bytes {
+    use std::fmt;
+
+    use serde::de::{SeqAccess, Visitor};
+
     use super::*;
 
     #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -811,7 +815,26 @@ mod foreign_bytes {
 
     impl<'de> Deserialize<'de> for Writes {
         fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-            Vec::deserialize(deserializer).map(Self::Sound)
+            deserializer.deserialize_seq(Believer).map(Self::Sound)
+        }
+    }
+
+    /// A collection that makes room for as many elements as it is told.
+    struct Believer;
+
+    impl<'de> Visitor<'de> for Believer {
+        type Value = Vec<u64>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Vec<u64>, A::Error> {
+            let mut list = Vec::with_capacity(elements.size_hint().unwrap_or(0));
+            while let Some(element) = elements.next_element()? {
+                list.push(element);
+            }
+            Ok(list)
         }
     }
 

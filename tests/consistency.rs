@@ -1,5 +1,8 @@
 //! What an invalidation promises, level by level, on both backends.
 
+#[path = "consistency/held_answers.rs"]
+mod held_answers;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
@@ -7,7 +10,8 @@ use std::time::Duration;
 use cache_runtime::backend::{Backend, Memory, Token};
 use cache_runtime::testing::{Fault, Faulty};
 use cache_runtime::{Cache, Error, cached, invalidates};
-use tests::{DEADLINE, Gate, RedisServer, eventually, on_redis, within};
+use tests::{DEADLINE, Gate, RedisServer, eventually, on_redis, once_begun, within};
+use tokio::sync::Notify;
 
 /// One row of a database, and a gate in each of its queries.
 #[derive(Default)]
@@ -368,11 +372,14 @@ async fn strict_beside_a_write_nobody_joins_a_load_that_began_before_them() {
     };
     row.read.arrived(1).await;
     row.version.store(1, SeqCst);
+    let begun = Arc::new(Notify::new());
     let new = {
-        let (cache, row) = (cache.clone(), row.clone());
-        tokio::spawn(async move { cache.scope(strict(&row, 7)).await })
+        let (cache, row, begun) = (cache.clone(), row.clone(), begun.clone());
+        let call = async move { cache.scope(strict(&row, 7)).await };
+        // By then it has joined what it joins.
+        tokio::spawn(once_begun(call, move || begun.notify_one()))
     };
-    eventually(DEADLINE, || async { Arc::strong_count(&row) == 4 }).await;
+    within(begun.notified()).await;
     row.read.open();
     assert_eq!(within(old).await.unwrap(), 0);
     assert_eq!(within(new).await.unwrap(), 1);
@@ -481,6 +488,34 @@ async fn a_token_names_one_load_not_one_client() {
     memory.lease(&key, &[], second, ttl, mode).await.unwrap();
     assert!(!memory.renew(&key, first, ttl).await.unwrap());
     assert!(memory.renew(&key, second, ttl).await.unwrap());
+}
+
+/// Were the token the process's, the lease of its later load would do for its earlier one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_load_from_before_an_invalidation_stores_nothing_under_the_lease_of_a_later_one() {
+    let server = RedisServer::start().await;
+    for cache in [in_memory().await, on_redis(&server).await] {
+        let begin = async |version: u64| {
+            let row = Row::open();
+            row.version.store(version, SeqCst);
+            row.read.close();
+            let call = {
+                let (cache, row) = (cache.clone(), row.clone());
+                tokio::spawn(async move { cache.scope(fenced(&row, 7)).await })
+            };
+            row.read.arrived(1).await;
+            (row, call)
+        };
+        let (old, before) = begin(0).await;
+        cache.invalidate("row:7").await.unwrap();
+        let (new, after) = begin(1).await;
+        old.read.open();
+        assert_eq!(within(before).await.unwrap(), 0);
+        assert_eq!(cache.scope(fenced::peek(7)).await, None);
+        new.read.open();
+        assert_eq!(within(after).await.unwrap(), 1);
+        assert_eq!(cache.scope(fenced::peek(7)).await, Some(1));
+    }
 }
 
 /// A strict writer is at work, so loads are shared by generation; an invalidation of another writer must end that sharing too.

@@ -345,6 +345,26 @@ async fn a_writer_that_is_cancelled_while_it_invalidates_does_not_switch_the_cac
     assert_eq!(cache.stats().backend.breaker_openings, 0);
 }
 
+/// Nobody else owes it then: a writer would invalidate once more, as it is dropped too.
+#[tokio::test]
+async fn an_explicit_invalidation_that_is_cancelled_is_carried_on() {
+    let (backend, faults) = Faulty::new(Memory::new());
+    let cache = Cache::builder()
+        .backend(backend)
+        .operation_timeout(DEADLINE)
+        .build()
+        .await
+        .unwrap();
+    let db = Db::default();
+    cache.scope(user(&db, 1)).await;
+    db.version.fetch_add(1, SeqCst);
+    faults.set(Fault::Slow(Duration::from_millis(50)));
+    let cancelled = tokio::time::timeout(Duration::from_millis(10), cache.invalidate("user:1"));
+    assert!(cancelled.await.is_err());
+    faults.heal();
+    eventually(DEADLINE, || async { cache.scope(user(&db, 1)).await == 1 }).await;
+}
+
 #[test]
 fn a_call_that_outlives_its_runtime_can_be_dropped() {
     let runtime = tokio::runtime::Builder::new_current_thread()

@@ -253,6 +253,31 @@ async fn waiters_are_woken_after_the_value_is_stored() {
     }
 }
 
+/// Leases live for an hour: whoever waits for the end of one by the clock waits until the test fails.
+#[tokio::test]
+async fn who_waits_for_another_processs_load_is_called_when_it_ends() {
+    let server = RedisServer::start().await;
+    let source = Source::default();
+    let process = async || {
+        let builder = Cache::builder().url(&server.url()).unwrap();
+        let builder = builder.lease_ttl(Duration::from_secs(3600));
+        builder.operation_timeout(DEADLINE).build().await.unwrap()
+    };
+    let call = |cache: Cache| {
+        let source = source.clone();
+        tokio::spawn(async move { cache.scope(item(&source, 7)).await })
+    };
+    let leader = call(process().await);
+    source.gate.arrived(1).await;
+    let waiter = call(process().await);
+    let state = redis::cmd("GET").arg("{cache:item:7}/s").to_owned();
+    let is_waited_for = async || server.query::<String>(&state).await.ends_with('w');
+    eventually(DEADLINE, is_waited_for).await;
+    source.gate.open();
+    assert_eq!(within(leader).await.unwrap(), 7000);
+    assert_eq!(within(waiter).await.unwrap(), 7000);
+}
+
 #[tokio::test]
 async fn the_leader_asks_the_cache_once_more_before_it_loads() {
     // A value that came between the miss and the lease is taken, not loaded again.

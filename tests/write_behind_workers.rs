@@ -5,7 +5,9 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use cache_runtime::backend::log::partition_of;
+use cache_runtime::backend::log::{Append, Appended, Begun, Burial, Done, Payload, partition_of};
+use cache_runtime::backend::redis::Redis;
+use cache_runtime::backend::{Backend, Memory, Token};
 use cache_runtime::{Cache, Error, Key, WriteBehind, cached};
 use tests::{DEADLINE, Logs, Process, RedisServer, eventually, within};
 
@@ -153,6 +155,58 @@ async fn what_a_killed_worker_had_begun_is_run_again_as_it_was() {
     assert!(lines[1].1 > lines[0].1);
 }
 
+/// Whatever it takes itself for: what it says may have been on its way for as long as its ownership lasted.
+#[tokio::test]
+async fn the_log_takes_nothing_from_who_does_not_own_the_partition() {
+    let server = RedisServer::start().await;
+    let redis = Redis::from_url(&server.url()).unwrap().connect().await;
+    let memory = Memory::new();
+    refuses_strangers(&memory, Payload::Typed(Arc::new(()))).await;
+    refuses_strangers(&redis.unwrap(), Payload::Encoded(vec![1].into())).await;
+}
+
+async fn refuses_strangers(backend: &dyn Backend, payload: Payload) {
+    let log = backend.write_log().unwrap();
+    let (owner, stranger) = (Token::fresh(), Token::fresh());
+    assert_eq!(log.attend(owner, DEADLINE).await.unwrap().owned.len(), 16);
+    let (key, function) = (Key::from("text:1"), "write".to_owned());
+    let write = Append {
+        key: key.clone(),
+        function: function.clone(),
+        payload: payload.clone(),
+        value: None,
+        max_pending: 1,
+    };
+    let Appended::Logged(sequence) = log.append(write).await.unwrap() else {
+        panic!("there is room for one");
+    };
+    let partition = partition_of(&key);
+    let begun = [Begun {
+        key: key.clone(),
+        through: sequence,
+        attempts: 1,
+    }];
+    let done = Done {
+        key,
+        function,
+        sequences: vec![sequence],
+        invalidates: false,
+    };
+    let burial = Burial {
+        done: done.clone(),
+        payload,
+        error: "none".to_owned(),
+        attempts: 1,
+    };
+    let began = async |member| log.begin(partition, member, &begun).await.unwrap();
+    let done = [done];
+    assert_eq!(began(stranger).await, None);
+    assert!(!log.finish(partition, stranger, &done).await.unwrap());
+    assert!(!log.bury(partition, stranger, burial).await.unwrap());
+    assert_eq!(began(owner).await, Some(vec![true]));
+    assert!(log.finish(partition, owner, &done).await.unwrap());
+}
+
 #[tokio::test]
 async fn an_owner_that_was_stopped_acknowledges_nothing_when_it_wakes_up() {
     if Process::role().is_some() {
@@ -219,6 +273,11 @@ async fn an_owner_that_slept_does_not_run_again_what_others_have_run() {
     let note = write(beside.unwrap(), "read".to_owned());
     writer.scope(note).await.unwrap();
     assert_eq!(sleeper.hear().await, "read");
+    // What it has not told the log by now it tells when it wakes up, and learns by that of its loss.
+    let in_log = redis::cmd("XLEN")
+        .arg(format!("{{n/log}}:{late}"))
+        .to_owned();
+    eventually(DEADLINE, async || server.query::<usize>(&in_log).await == 1).await;
     sleeper.pause();
 
     let lines = Arc::<Mutex<Vec<_>>>::default();

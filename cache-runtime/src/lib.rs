@@ -74,6 +74,7 @@ mod guard;
 mod interleavings;
 mod invalidation;
 mod key;
+mod mutants;
 mod observe;
 mod pattern;
 #[doc(hidden)]

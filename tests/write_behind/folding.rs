@@ -1,9 +1,9 @@
 //! Writes of one key become one, in their order.
 
 use cache_runtime::{Write, cached};
-use tests::{DEADLINE, Gate, eventually};
+use tests::{DEADLINE, Gate, eventually, idle, within};
 
-use crate::ledger::{Ledger, LedgerError, Line, Trouble, on_each};
+use crate::ledger::{Ledger, LedgerError, Line, Trouble, in_memory, on_each};
 
 #[cached(pattern = "write-behind", key = "last:<id>", value = text, flush = "1h")]
 async fn set(
@@ -121,6 +121,29 @@ async fn what_comes_while_a_write_runs_is_a_write_of_its_own() {
         assert_eq!(ledger.texts(1), ["ab", "c"]);
     })
     .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_does_not_begin_while_an_earlier_one_of_its_key_runs() {
+    let ledger = Ledger::new();
+    let (cache, _clock) = in_memory(&ledger).await;
+    let flush = || {
+        let cache = cache.clone();
+        tokio::spawn(async move { cache.flush_now().await })
+    };
+    let gate = Gate::new();
+    ledger.gate(&gate);
+    cache.scope(add(1, "a".to_owned())).await.unwrap();
+    let first = flush();
+    gate.arrived(1).await;
+    cache.scope(add(1, "b".to_owned())).await.unwrap();
+    let second = flush();
+    idle().await;
+    assert_eq!(gate.count(), 1);
+    gate.open();
+    within(first).await.unwrap().unwrap();
+    within(second).await.unwrap().unwrap();
+    assert_eq!(ledger.texts(1), ["a", "b"]);
 }
 
 #[tokio::test]

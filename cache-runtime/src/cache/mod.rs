@@ -23,6 +23,7 @@ use crate::events::{Events, Told};
 use crate::guard::{Delivery, Guarded, without_timers};
 use crate::invalidation::{self, Keys};
 use crate::key::Key;
+use crate::mutants::{self, Mutant};
 use crate::observe::{BackendStats, FunctionStats, Functions, Stats};
 use crate::pattern::contexts::Contexts;
 use crate::pattern::read_through::ahead::Ahead;
@@ -353,6 +354,9 @@ impl Epochs {
     }
 
     pub(crate) fn of(&self, key: &Key) -> u64 {
+        if mutants::on(Mutant::EpochsNotCounted) {
+            return 0;
+        }
         // Neither ever falls, so their sum tells whether one of them has risen.
         let all = self.all.load(Ordering::SeqCst);
         self.at(key).load(Ordering::SeqCst).wrapping_add(all)

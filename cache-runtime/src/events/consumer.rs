@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Absence, Pauses, Shared};
+use super::{Absence, Pauses, Shared, Told};
 use crate::bus::{Delivered, Position, Read, What};
 use crate::cache::Inner;
 use crate::error::BackendError;
 use crate::invalidation::Keys;
+use crate::mutants::{self, Mutant};
 use crate::pattern::write_behind::writer::panicked;
 use crate::race;
 
@@ -141,7 +142,9 @@ impl Consumer {
         let shared = Arc::clone(&self.shared);
         let joined = shared.bus.join(&shared.group);
         if let Some(flush) = shared.ask(Duration::ZERO, joined).await? {
-            self.flush().await?;
+            if !mutants::on(Mutant::OwedFlushNotDone) {
+                self.flush().await?;
+            }
             let flushed = shared.bus.flushed(&shared.group, flush);
             shared.ask(Duration::ZERO, flushed).await?;
         }
@@ -165,6 +168,9 @@ impl Consumer {
             shared.counts.note_backlog(backlog);
         }
         self.join().await?;
+        if mutants::on(Mutant::DeadReaderNotTakenOver) {
+            return Ok(());
+        }
         loop {
             let claim = bus.claim(group, shared.process, shared.options.takeover, MOST);
             let claimed = shared.ask(none, claim).await?;
@@ -197,6 +203,9 @@ impl Consumer {
         }
         let began = Instant::now();
         let work = Work::of(&events, &self.shared);
+        if mutants::on(Mutant::AcknowledgedBeforeDone) {
+            self.acknowledge(&work).await?;
+        }
         self.carry_out(&work).await?;
         let counts = &self.shared.counts;
         for &(lag, invalidations) in &work.lags {
@@ -205,10 +214,12 @@ impl Consumer {
         counts.applied.add(work.lags.len() as u64);
         counts.skipped.add(work.skipped);
         counts.unreadable.add(work.unreadable);
-        let acknowledged = self
-            .shared
-            .bus
-            .acknowledge(&self.shared.group, &work.positions);
+        self.acknowledge(&work).await
+    }
+
+    async fn acknowledge(&self, work: &Work) -> Result<(), Trouble> {
+        let (bus, group) = (&self.shared.bus, &self.shared.group);
+        let acknowledged = bus.acknowledge(group, &work.positions);
         self.shared.ask(Duration::ZERO, acknowledged).await?;
         Ok(())
     }
@@ -222,6 +233,9 @@ impl Consumer {
 
     async fn invalidate(&self, keys: &Keys) -> Result<(), Trouble> {
         let inner = self.cache.upgrade().ok_or(Trouble::Gone)?;
+        if mutants::on(Mutant::EventsGoRound) {
+            inner.tell_regions(keys, Told::Others);
+        }
         let done = inner.invalidate_for_others(keys).await;
         done.map_err(Trouble::Store)
     }
@@ -251,7 +265,7 @@ impl Work {
                     "an event that cannot be read: what it invalidates is not known, and the namespace is invalidated"
                 );
                 work.unreadable += 1;
-                work.everything = true;
+                work.everything |= !mutants::on(Mutant::UnreadableEventSkipped);
                 continue;
             };
             if event.is_done_in(&shared.group) {

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::PoisonError;
 
 use crate::key::Key;
+use crate::mutants::{self, Mutant};
 use crate::sync::{Mutex, MutexGuard, RandomState};
 
 /// What is to be invalidated.
@@ -69,7 +70,7 @@ impl Owed {
     fn owe_everything(&mut self) {
         self.keys = HashSet::default();
         self.tags = HashSet::default();
-        self.everything = true;
+        self.everything = !mutants::on(Mutant::BacklogForgetsPastItsBound);
     }
 }
 
@@ -91,7 +92,7 @@ impl Backlog {
         if !still() {
             return false;
         }
-        if owed.everything {
+        if owed.everything || mutants::on(Mutant::UndeliveredForgotten) {
             return true;
         }
         match what {

@@ -7,6 +7,8 @@ use std::time::Duration;
 // The runtime's clock, as its timers: a test that pauses one pauses both.
 use crate::sync::time::{self, Instant};
 
+use crate::mutants::{self, Mutant};
+
 thread_local! {
     /// Asking tokio whether there is a runtime counts a reference that all threads share; this is read on every remote call.
     static WITHOUT_TIMERS: Cell<bool> = const { Cell::new(false) };
@@ -45,6 +47,9 @@ impl Budget {
     pub(crate) async fn within<F: Future>(&mut self, work: F) -> Option<F::Output> {
         if WITHOUT_TIMERS.get() {
             return None;
+        }
+        if mutants::on(Mutant::BudgetPerOperation) {
+            self.deadline = None;
         }
         let limit = self.limit;
         let deadline = *self.deadline.get_or_insert_with(|| Instant::now() + limit);

@@ -22,6 +22,7 @@ use crate::backend::{Ask, Backend, BackendFuture, Lease, Stored, TagVersion, Tok
 use crate::error::{BackendError, BackendErrorKind};
 use crate::invalidation::Keys;
 use crate::key::Key;
+use crate::mutants::{self, Mutant};
 use crate::sync::{Handle, time};
 
 /// How patient the cache is with its backend.
@@ -376,7 +377,9 @@ impl Guarded {
     /// the same one, and so never with keys left behind.
     fn keep(self: &Arc<Self>, what: What<'_>) {
         self.backlog.keep(what, || {
-            self.breaker.open();
+            if !mutants::on(Mutant::UndeliveredServed) {
+                self.breaker.open();
+            }
             true
         });
         self.recover();
@@ -481,6 +484,10 @@ impl Guarded {
                 let Some(guarded) = guarded.upgrade() else {
                     return;
                 };
+                if mutants::on(Mutant::BreakerClosedBeforeDelivery) && guarded.ping().await.is_ok()
+                {
+                    guarded.breaker.close();
+                }
                 if guarded.ping().await.is_ok() && guarded.deliver().await {
                     break guarded;
                 }
@@ -555,6 +562,7 @@ impl Drop for Owed<'_> {
         match self.unfinished {
             Unfinished::Nothing => {}
             Unfinished::Keep => self.guarded.keep(self.what),
+            Unfinished::TryAgain if mutants::on(Mutant::CancelledInvalidationForgotten) => {}
             Unfinished::TryAgain => {
                 let Ok(runtime) = Handle::try_current() else {
                     return self.guarded.keep(self.what);

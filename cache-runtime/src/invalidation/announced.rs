@@ -12,6 +12,7 @@ use crate::backend::{Stored, TagVersion, Token, WriteEnd};
 use crate::cache::{Cache, Inner};
 use crate::error::BackendError;
 use crate::key::Key;
+use crate::mutants::{self, Mutant};
 use crate::race;
 
 /// A write of one key that has been announced.
@@ -52,7 +53,7 @@ impl Intent {
         inner.epochs.advance(key);
         inner.tell_regions_of(key);
         let ended = inner.guarded.end_write(&self.key, self.token, value).await;
-        if ended.is_err() {
+        if ended.is_err() && !mutants::on(Mutant::LostEndNotInvalidated) {
             report(inner.invalidate(&Keys::from_iter([self.key.clone()])).await);
         }
         ended
@@ -73,6 +74,9 @@ async fn renew(intents: &[Intent]) {
     let settings = &first.cache.inner.settings;
     loop {
         first.cache.inner.clock.sleep(settings.intent_ttl / 3).await;
+        if mutants::on(Mutant::IntentNotRenewed) {
+            continue;
+        }
         for intent in intents {
             intent.renew().await;
         }
@@ -167,6 +171,9 @@ impl Drop for Announced {
             // They would expire by themselves, one that arrives late too; ending them sooner is a kindness to the readers.
             Stage::Announcing if intents.is_empty() => {}
             Stage::Announcing => Inner::detached(async move { end(&intents).await }),
+            Stage::Running if mutants::on(Mutant::DroppedWriteEndsIntent) => {
+                Inner::detached(async move { end(&intents).await });
+            }
             Stage::Running => {
                 let inner = Arc::clone(&self.cache.inner);
                 let keys: Keys = intents.into_iter().map(|intent| intent.key).collect();

@@ -6,6 +6,7 @@ use super::keys::Keys;
 use super::transaction::Transaction;
 use crate::cache::{self, Cache, Inner};
 use crate::guard::Delivery;
+use crate::mutants::{self, Mutant};
 
 /// An invalidation that is owed from before the body runs until it has been delivered or kept.
 #[derive(Debug)]
@@ -57,7 +58,7 @@ impl Owed {
 
 impl Drop for Owed {
     fn drop(&mut self) {
-        if self.settled || self.only_ok {
+        if self.settled || self.only_ok || mutants::on(Mutant::NothingInvalidatedAfterDrop) {
             return;
         }
         if self.left_to_transaction() {

@@ -8,6 +8,7 @@ use super::keys::Keys;
 use super::owed;
 use crate::cache::{self, Cache, Inner};
 use crate::key::Key;
+use crate::mutants::{self, Mutant};
 use crate::race;
 
 /// What the writers inside a transaction have noted.
@@ -61,7 +62,7 @@ impl Transaction {
     /// Notes keys and tags to be invalidated at the end. `false` if that has come already.
     pub(crate) fn note(&self, cache: &Cache, keys: &Keys) -> bool {
         let mut notes = self.notes();
-        if notes.ended {
+        if notes.ended || mutants::on(Mutant::TransactionNotAwaited) {
             return false;
         }
         let of_cache = notes
@@ -91,6 +92,7 @@ impl Transaction {
             .of_caches
             .iter()
             .any(|(of, noted)| Arc::ptr_eq(&of.inner, &cache.inner) && noted.may_be_of(key))
+            && !mutants::on(Mutant::WrittenKeysReadInTransaction)
     }
 
     fn take(&self) -> Notes {

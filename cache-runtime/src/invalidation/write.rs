@@ -8,6 +8,7 @@ use super::keys::Keys;
 use super::owed::Owed;
 use crate::cache::{self, Cache};
 use crate::error::Error;
+use crate::mutants::{self, Mutant};
 use crate::shape::Shape;
 use crate::spec::WriterSpec;
 
@@ -35,7 +36,7 @@ where
     F: Future<Output = S::Output>,
     K: FnOnce(&S::Value, &mut Keys),
 {
-    let only_ok = spec.is_only_ok();
+    let only_ok = spec.is_only_ok() || mutants::on(Mutant::NothingInvalidatedAfterError);
     let mut owed = Owed::new(cache::resolve(given), keys, only_ok);
     let output = body.await;
     if let Some(value) = shape.peek(&output) {
@@ -76,7 +77,9 @@ where
     keys.dedup();
     let transaction = cache::transaction();
     let mut write = Announced::new(&cache);
-    if let Err(error) = write.announce(keys.keys()).await {
+    if let Err(error) = write.announce(keys.keys()).await
+        && !mutants::on(Mutant::StrictWriteUnannounced)
+    {
         return shape.failed(refuse(Error::Refused(error)));
     }
     if let Some(transaction) = &transaction {

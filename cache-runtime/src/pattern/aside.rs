@@ -11,6 +11,7 @@ use crate::clock::Moment;
 use crate::error::BackendError;
 use crate::guard::Budget;
 use crate::key::Key;
+use crate::mutants::{self, Mutant};
 use crate::observe::{Count, FunctionState};
 use crate::pattern::entries::{self, CacheValue, Found};
 use crate::pattern::known::Known;
@@ -216,7 +217,10 @@ where
                 self.function().counters.one(Count::Errors);
                 tracing::debug!(function = self.spec.name(), key = %self.key, %error, "loading without the cache");
                 self.without_backend().await
-            } else if self.spec.consistency_level() == Consistency::Eventual && self.shares() {
+            } else if (self.spec.consistency_level() == Consistency::Eventual
+                || mutants::on(Mutant::JoinedByKeyAlone))
+                && self.shares()
+            {
                 self.by_key_alone().await
             } else {
                 self.by_lease().await
@@ -332,7 +336,9 @@ where
             };
             let in_time = question.began_after(self.began);
             match self.budget.within(question.landing()).await {
-                Some(told) if in_time => return Asked::Told(told),
+                Some(told) if in_time || mutants::on(Mutant::EarlierQuestionShared) => {
+                    return Asked::Told(told);
+                }
                 Some(_) => {}
                 None => return Asked::Told(Told::Away(BackendError::late())),
             }
@@ -342,9 +348,16 @@ where
     pub(super) async fn ask(&mut self) -> Asked {
         let token = Token::fresh();
         // Boarded before the backend is asked: a task that is told "busy, by this token" finds the flight.
-        let join = Join::Token(token, self.known.id());
+        let join = match mutants::on(Mutant::LoadNotBoarded) {
+            true => Join::Token(Token::fresh(), self.known.id()),
+            false => Join::Token(token, self.known.id()),
+        };
         let Boarding::Lead(seat) = self.inner().loads.board(&self.key, join) else {
             return Asked::Told(Told::Nothing);
+        };
+        let token = match mutants::on(Mutant::TokenPerProcess) {
+            true => Token::from_parts(u64::from(std::process::id()), 0),
+            false => token,
         };
         let lease = PendingLease::new(&self.cache, &self.key, token);
         let ask = Ask {
@@ -396,7 +409,7 @@ where
         let before = self.holder.replace(holder);
         self.same_holder = before == Some(holder);
         self.passed_by += usize::from(before.is_some() && !self.same_holder);
-        if self.passed_by >= PASSED_BY {
+        if self.passed_by >= PASSED_BY && !mutants::on(Mutant::WaitsForEveryLease) {
             return self.join_later().await;
         }
         let join = Join::Token(holder, self.known.id());
@@ -449,7 +462,9 @@ where
             _ if !self.shares() => Round::Load(Held::Nothing),
             // Within one generation the row may change at any moment, and a load of another process may have seen it: only
             // a load that begins from now on is sure to see no less.
-            Consistency::Strict => self.join_later().await,
+            Consistency::Strict if !mutants::on(Mutant::StrictJoinsByGeneration) => {
+                self.join_later().await
+            }
             // Nothing of these loads is stored, so what tags they find is held against nothing.
             _ if self.spec.has_tags_of_result() => self.join_later().await,
             _ => {
@@ -465,7 +480,9 @@ where
             _ if !self.shares() => Round::Load(Held::Nothing),
             Consistency::Strict => self.join_later().await,
             // Known to be away: there is nobody to ask, and what this process has invalidated itself is all that it can know.
-            _ if self.inner().guarded.breaker_open() => {
+            _ if self.inner().guarded.breaker_open()
+                || mutants::on(Mutant::LateAnswerJoinsEarlierLoad) =>
+            {
                 self.board(Join::Away(self.inner().epochs.of(&self.key)), None)
                     .await
             }
@@ -486,7 +503,9 @@ where
         loop {
             match self.inner().loads.board(&self.key, Join::Later) {
                 Boarding::Lead(seat) => return Round::Load(Held::Seat(seat, None)),
-                Boarding::Join(flight) if flight.began_after(self.began) => {
+                Boarding::Join(flight)
+                    if flight.began_after(self.began) || mutants::on(Mutant::EarlierLoadJoined) =>
+                {
                     return self.join(&flight, None).await;
                 }
                 Boarding::Join(flight) => {

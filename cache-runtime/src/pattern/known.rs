@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::backend::{Basis, TagVersion, Tags};
 use crate::key::Key;
+use crate::mutants::{self, Mutant};
 use crate::shape::Shape;
 
 /// The tags that a call's arguments tell, and what they contribute to tags that also read the result.
@@ -43,7 +44,7 @@ impl Known {
 
     pub(crate) fn id(&self) -> TagsId {
         let mut tags = self.tags.as_slice().iter().peekable();
-        if tags.peek().is_none() {
+        if tags.peek().is_none() || mutants::on(Mutant::LoadsSharedAcrossTags) {
             return TagsId::default();
         }
         // FNV-1a. No tag holds the byte that separates them.

@@ -10,6 +10,7 @@ use crate::cache::{self, Cache, Inner};
 use crate::clock::{Clock, Moment};
 use crate::error::{BackendError, BackendErrorKind};
 use crate::key::Key;
+use crate::mutants::{self, Mutant};
 use crate::observe::Count;
 use crate::pattern::aside::{Asked, Call};
 use crate::pattern::entries::{self, CacheValue, Found};
@@ -209,6 +210,12 @@ where
     async fn found(self: Box<Self>, value: S::Value, load_time: Duration) -> S::Output {
         cache::saw(Sight::Load);
         let shape = self.shape;
+        #[cfg(mutants)]
+        if mutants::on(Mutant::WokenBeforeStored)
+            && let Held::Lease { seat, .. } = &self.held
+        {
+            seat.land_early(Landing::Value(shape.keep(value.clone()), Standing::Stored));
+        }
         if let Some((seat, standing)) = self.store(Some(&value), load_time).await {
             seat.land_for_others(|| Landing::Value(shape.keep(value.clone()), standing));
         }
@@ -247,7 +254,9 @@ where
         let function = inner.functions.of(self.spec);
         let entry = stale::life_of(self.spec, inner, self.shape, value, load_time).and_then(
             |(life, keep)| {
-                let basis = self.known.basis(self.shape, value, Some(versions.now));
+                let since =
+                    Some(versions.now).filter(|_| !mutants::on(Mutant::TagNumberTakenAfterLoad));
+                let basis = self.known.basis(self.shape, value, since);
                 let stored = entries::write(self.shape, inner, function, value, life, basis)?;
                 Some((life, stored, keep))
             },
@@ -336,6 +345,9 @@ async fn renew(cache: &Cache, key: &Key, token: Token) {
     let ttl = inner.settings.lease_ttl;
     loop {
         inner.clock.sleep(ttl / 3).await;
+        if mutants::on(Mutant::LeaseNotRenewed) {
+            continue;
+        }
         if let Ok(false) = inner.guarded.renew(key, token, ttl).await {
             return;
         }
@@ -404,7 +416,7 @@ impl GrantedLease {
 
 impl Drop for GrantedLease {
     fn drop(&mut self) {
-        if !self.stands {
+        if !self.stands || mutants::on(Mutant::DroppedLeaderKeepsLease) {
             return;
         }
         let (cache, key, token) = (self.cache.clone(), self.key.clone(), self.token);

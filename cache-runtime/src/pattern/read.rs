@@ -12,6 +12,7 @@ use crate::cache::{self, Cache, Current, Place};
 use crate::error::BackendError;
 use crate::invalidation::transaction::Transaction;
 use crate::key::Key;
+use crate::mutants::{self, Mutant};
 use crate::observe::Count;
 use crate::pattern::aside::Call;
 use crate::pattern::background::Refresh;
@@ -374,7 +375,9 @@ where
     call.stand_in = stand_in;
     // What a transaction reads is true for it alone: rows it has not committed, or a snapshot that others have left behind. And a call
     // from inside the load of its own key cannot wait for that.
-    if in_transaction || cache::is_loading(&call.cache, &call.key) {
+    if in_transaction && !mutants::on(Mutant::TransactionLoadsStored)
+        || cache::is_loading(&call.cache, &call.key)
+    {
         call.alone = true;
         return call.lead(Held::Nothing);
     }

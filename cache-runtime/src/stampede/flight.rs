@@ -13,6 +13,7 @@ use std::sync::{Arc, PoisonError};
 use crate::backend::{LeaseMode, SharedValue, Stored, TagVersion, Token, Versions};
 use crate::error::BackendError;
 use crate::key::Key;
+use crate::mutants::{self, Mutant};
 use crate::pattern::known::TagsId;
 use crate::shape::SharedError;
 use crate::sync::{Mutex, MutexGuard, Notify, OnceLock, RandomState};
@@ -121,7 +122,9 @@ impl Landing {
     /// For a caller who was told of the flight's lease, and of the last invalidation of its tags: it may have to ask again.
     pub(crate) fn after(self, last: TagVersion) -> Self {
         match self {
-            Self::Value(_, standing) | Self::Absent(standing) if !standing.is_after(last) => {
+            Self::Value(_, standing) | Self::Absent(standing)
+                if !standing.is_after(last) && !mutants::on(Mutant::InvalidatedTagsJoined) =>
+            {
                 Self::Again
             }
             landing => landing,
@@ -240,6 +243,14 @@ impl<J: Copy + Eq + Hash, L: Default> Seat<J, L> {
         }
     }
 
+    /// Ends the flight for those who have joined, while its leader goes on.
+    #[cfg(mutants)]
+    pub(crate) fn land_early(&self, landing: L) {
+        drop(self.depart());
+        let _ = self.flight.landing.set(landing);
+        self.flight.landed.notify_waiters();
+    }
+
     /// Takes the flight out of the table, unless it has left already: another of the same name may be there by now.
     fn depart(&self) -> Option<Arc<Flight<L>>> {
         let mut shard = self.flights.shard(&self.key);
@@ -252,6 +263,9 @@ impl<J: Copy + Eq + Hash, L: Default> Seat<J, L> {
 
 impl<J: Copy + Eq + Hash, L: Default> Drop for Seat<J, L> {
     fn drop(&mut self) {
+        if mutants::on(Mutant::DroppedLeaderKeepsFlight) && self.flight.landing.get().is_none() {
+            return;
+        }
         drop(self.depart());
         let _ = self.flight.landing.set(L::default());
         self.flight.landed.notify_waiters();

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::clock::{Clock, Moment};
 use crate::key::Key;
+use crate::mutants::{self, Mutant};
 use crate::sync::{Mutex, MutexGuard, RandomState};
 
 const SHARDS: usize = 64;
@@ -93,7 +94,7 @@ impl Refreshes {
             shard.sweep_at = shard.states.len() * 2;
         }
         let state = shard.states.entry(key.clone()).or_default();
-        if state.holds(now) {
+        if state.holds(now) && !mutants::on(Mutant::RefreshesTakeNoTurns) {
             return None;
         }
         state.under_way = true;

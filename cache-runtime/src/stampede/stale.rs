@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::early;
 use crate::backend::Life;
 use crate::cache::Inner;
+use crate::mutants::{self, Mutant};
 use crate::shape::Shape;
 use crate::spec::Spec;
 
@@ -26,7 +27,7 @@ pub(crate) enum Freshness {
 /// Judges an entry for a call of the function.
 #[inline]
 pub(crate) fn judge(spec: &Spec, inner: &Inner, life: &Life) -> Freshness {
-    if life.is_expired() {
+    if life.is_expired() && !mutants::on(Mutant::ExpiredServed) {
         return Freshness::Expired;
     }
     if spec.hits_are_final() {
@@ -60,7 +61,9 @@ fn judge_age(spec: &Spec, inner: &Inner, life: &Life) -> Freshness {
 /// Whether an entry past its TTL may be served because its load failed.
 pub(crate) fn may_stand_in(spec: &Spec, life: &Life) -> bool {
     let past = life.age().saturating_sub(life.ttl());
-    !life.is_expired() || past < spec.stale_if_error()
+    !life.is_expired()
+        || past < spec.stale_if_error()
+        || mutants::on(Mutant::OldValueStandsInForever)
 }
 
 /// The times of a new entry, and for how long the backend is to keep it. `None`: it is not to be stored.
@@ -74,12 +77,14 @@ pub(crate) fn life_of<S: Shape>(
     let own = || spec.ttl().unwrap_or(inner.settings.default_ttl);
     let whole = match value {
         Some(value) => shape.ttl_of(value).unwrap_or_else(|| Some(own())),
+        None if mutants::on(Mutant::AbsenceStoredUnasked) => Some(own()),
         None => spec.negative_ttl(),
     };
     let whole = whole.filter(|ttl| !ttl.is_zero())?;
     // Shorter, never longer: the TTL is a promise of how old a value can be.
     let part = match spec.jitter_share() {
         0.0 => 1.0,
+        _ if mutants::on(Mutant::JitterIgnored) => 1.0,
         share => 1.0 - share * inner.random.share(),
     };
     let ttl = part_of(whole, part);

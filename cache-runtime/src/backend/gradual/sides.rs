@@ -18,6 +18,7 @@ use crate::backend::{Backend, BackendFuture};
 use crate::error::{BackendError, BackendErrorKind};
 use crate::guard::Budget;
 use crate::key::Key;
+use crate::mutants::{self, Mutant};
 use crate::race;
 
 /// So many operations in a row that the new backend fails end the roll-out.
@@ -269,6 +270,9 @@ impl Sides {
         self: &'a Arc<Self>,
         operation: impl FnOnce(&'a dyn Backend) -> BackendFuture<'a, T>,
     ) -> Result<Option<T>, BackendError> {
+        if mutants::on(Mutant::NewBackendNotTold) {
+            return Ok(None);
+        }
         match self.ask_new(operation).await {
             Ok(answer) => Ok(Some(answer)),
             Err(error) => {

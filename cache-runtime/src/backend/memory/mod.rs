@@ -27,6 +27,7 @@ use super::{
 use crate::clock::Clock;
 use crate::error::{BackendError, BackendErrorKind, ConfigError};
 use crate::key::Key;
+use crate::mutants::{self, Mutant};
 use crate::sync::QuickCache;
 
 pub use self::bounds::MemoryBuilder;
@@ -257,7 +258,9 @@ impl Backend for Memory {
             }
             let versions = self.tags.versions(tags);
             let (now, state) = (at.now, at.shard.state(key, at.now));
-            if let Some(generation) = state.write_in_progress(now) {
+            if let Some(generation) = state.write_in_progress(now)
+                && !mutants::on(Mutant::MemoryLeaseBesideIntent)
+            {
                 return Lease::Bypass(generation, versions);
             }
             match state.lease(now) {
@@ -301,7 +304,7 @@ impl Backend for Memory {
                 .shard
                 .existing(key)
                 .is_some_and(|state| state.lease(now) == Some(token));
-            if !stands {
+            if !stands && !mutants::on(Mutant::MemoryFillWithoutLease) {
                 at.refuse(value);
                 return false;
             }
@@ -318,6 +321,7 @@ impl Backend for Memory {
                 .shard
                 .existing(key)
                 .is_some_and(|state| state.lease(now) == Some(token))
+                && !mutants::on(Mutant::MemoryReleaseIgnored)
             {
                 at.shard.end_lease(key, now);
             }
@@ -330,10 +334,14 @@ impl Backend for Memory {
             self.on(key, |at| {
                 at.remove_value();
                 if let Some(state) = at.shard.existing(key) {
-                    state.overlap();
+                    if !mutants::on(Mutant::MemoryInvalidationMarksNoWrite) {
+                        state.overlap();
+                    }
                     state.dispute();
                 }
-                at.shard.end_lease(key, at.now);
+                if !mutants::on(Mutant::MemoryInvalidationKeepsLease) {
+                    at.shard.end_lease(key, at.now);
+                }
             });
         }
         ready(())

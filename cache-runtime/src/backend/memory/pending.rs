@@ -4,6 +4,7 @@ use super::Slot;
 use super::change::Change;
 use super::state::State;
 use crate::backend::Stored;
+use crate::mutants::{self, Mutant};
 
 /// The value of the last logged write of a key that has one.
 pub(super) struct Pending {
@@ -16,7 +17,9 @@ pub(super) struct Pending {
 impl State {
     /// Something else changed the row: what a pending write told is not to stay in the cache when the write is finished.
     pub(super) fn dispute(&mut self) {
-        if let Some(pending) = &mut self.pending {
+        if let Some(pending) = &mut self.pending
+            && !mutants::on(Mutant::MemoryDisputeNotNoted)
+        {
             pending.disputed = true;
         }
     }
@@ -33,7 +36,10 @@ impl Change<'_> {
     /// The pending value as if it were stored now, which it is unless a write is in progress.
     pub(super) fn answer_pending(&mut self) -> Option<Stored> {
         let state = self.shard.existing(self.key)?;
-        let pending = state.pending.as_mut()?;
+        let pending = state
+            .pending
+            .as_mut()
+            .filter(|_| !mutants::on(Mutant::MemoryPendingNotRead))?;
         // Its rows may have been changed after its body has run: which of the two was first is not known.
         pending.disputed |= !self.memory.tags.is_good(&pending.slot.since);
         let since = self.memory.tags.anew(&pending.slot.since);

@@ -12,6 +12,7 @@ use super::pending::Pending;
 use crate::backend::{Token, WriteEnd};
 use crate::clock::Moment;
 use crate::key::Key;
+use crate::mutants::{self, Mutant};
 use crate::sync::{Mutex, MutexGuard, Notify, RandomState};
 
 /// A fence outlives its value by this long.
@@ -162,8 +163,10 @@ impl State {
 
     pub(super) fn begin_write(&mut self, token: Token, now: Moment, expiry: Moment) {
         self.write_in_progress(now);
-        let overlapped = !self.intents.is_empty();
-        self.overlap();
+        let overlapped = !self.intents.is_empty() && !mutants::on(Mutant::MemoryOverlapNotMarked);
+        if overlapped {
+            self.overlap();
+        }
         self.dispute();
         self.intents.push(Intent {
             token,
@@ -189,6 +192,7 @@ impl State {
                 WriteEnd::Clean
             }
             Some(_) => WriteEnd::Overlapped,
+            None if mutants::on(Mutant::MemoryExpiredIntentStores) => WriteEnd::Clean,
             None => {
                 self.overlap();
                 WriteEnd::Overlapped
@@ -210,10 +214,16 @@ impl State {
         if self
             .fence
             .is_some_and(|(fence, kept_until)| kept_until > now && fence >= version)
+            && !mutants::on(Mutant::MemoryOlderVersionStored)
         {
             return false;
         }
-        self.fence = Some((version, now.after(ttl).after(FENCE_KEPT)));
+        let kept = if mutants::on(Mutant::MemoryFenceForgottenWithValue) {
+            Duration::ZERO
+        } else {
+            FENCE_KEPT
+        };
+        self.fence = Some((version, now.after(ttl).after(kept)));
         true
     }
 }

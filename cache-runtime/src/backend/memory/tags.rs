@@ -9,6 +9,7 @@ use std::sync::{Arc, PoisonError};
 
 use crate::backend::{Basis, TagVersion, Versions};
 use crate::key::Key;
+use crate::mutants::{self, Mutant};
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Mutex, MutexGuard, RandomState};
 
@@ -163,10 +164,12 @@ impl Table {
 
     #[inline]
     pub(super) fn is_good(&self, since: &Since) -> bool {
-        since.version >= self.floor.load(Ordering::Acquire)
+        (since.version >= self.floor.load(Ordering::Acquire)
+            || mutants::on(Mutant::MemoryFloorIgnored))
             && since.cells.as_ref().is_none_or(|cells| {
                 let mut cells = cells.iter();
                 cells.all(|cell| since.version >= cell.load(Ordering::Acquire))
+                    || mutants::on(Mutant::MemoryTagIgnored)
             })
     }
 }

@@ -12,6 +12,8 @@ mod latest;
 mod link;
 mod loads;
 pub(crate) mod log;
+#[cfg(mutants)]
+mod mutants;
 mod names;
 mod reply;
 mod scripts;

@@ -93,10 +93,23 @@ impl<'a, N> Call<'a, N> {
     }
 }
 
+/// The text of a script, from its files.
+#[cfg(not(mutants))]
+macro_rules! source {
+    ($($file:literal),+) => { concat!($(include_str!(concat!("lua/", $file))),+) };
+}
+
+#[cfg(mutants)]
+macro_rules! source {
+    ($($file:literal),+) => {
+        super::mutants::source(&[$(($file, include_str!(concat!("lua/", $file)))),+])
+    };
+}
+
 macro_rules! scripts {
     ($($name:ident = $($file:literal),+;)*) => {$(
         pub(super) static $name: Lazy<Script> = Lazy::new(|| {
-            Script::new(concat!(include_str!("lua/state.lua"), include_str!("lua/tags.lua"), $(include_str!(concat!("lua/", $file))),+))
+            Script::new(source!("state.lua", "tags.lua", $($file),+))
         });
     )*};
 }

@@ -11,6 +11,7 @@ use super::judged::Read;
 use super::latest::Known;
 use super::tags::Floor;
 use crate::error::BackendError;
+use crate::mutants::{self, Mutant};
 
 /// What the server answered to a command, part by part, and when.
 pub(super) type Replies = Result<(Vec<Value>, ServerTime), BackendError>;
@@ -62,7 +63,8 @@ impl Places {
         match place {
             Place::Asked(at) => Some(answers.tags.get(at as usize).copied().flatten()),
             Place::Known(version) => {
-                let is_true = answers.floor.is_some_and(|it| it.clock == self.clock);
+                let is_true = answers.floor.is_some_and(|it| it.clock == self.clock)
+                    || mutants::on(Mutant::RedisReadTagsOutliveTheClock);
                 is_true.then_some(Some(version))
             }
         }

@@ -12,6 +12,7 @@ use crate::backend::{TagVersion, Versions};
 use crate::entry::header;
 use crate::error::BackendError;
 use crate::key::Key;
+use crate::mutants::{self, Mutant};
 
 /// How many tags one script invalidates: the server answers nobody else meanwhile, and Lua's stack has an end.
 const PART: usize = 500;
@@ -47,14 +48,18 @@ pub(super) fn judge<'e>(
         // No entry of this version: its reader sees that too.
         return Verdict::Good;
     };
-    if floor.is_none_or(|it| since < it.floor || since > it.clock) {
+    if floor.is_none_or(|it| since < it.floor || since > it.clock)
+        && !mutants::on(Mutant::RedisFloorIgnored)
+    {
         return Verdict::Old;
     }
     let mut verdict = Verdict::Good;
     for tag in tags {
         match version(tag) {
             Some(Some(version)) if since >= version => {}
+            Some(None) if mutants::on(Mutant::RedisMissingTagIsOld) => {}
             Some(_) => return Verdict::Old,
+            None if mutants::on(Mutant::RedisUnaskedTagIsGood) => {}
             None => verdict = Verdict::Unclear,
         }
     }

@@ -15,6 +15,7 @@ use crate::error::Error;
 use crate::invalidation::Keys;
 use crate::invalidation::owed::Owed;
 use crate::key::Key;
+use crate::mutants::{self, Mutant};
 use crate::race;
 use crate::shape::Shape;
 use crate::spec::WhenFull;
@@ -120,6 +121,9 @@ impl Call {
             writes.ensure_worker(&inner);
             let appended = writes.log.ask(|log| log.append(append.clone())).await;
             drop(appending);
+            if appended.is_err() && mutants::on(Mutant::UnloggedAcknowledged) {
+                return Ok(());
+            }
             match appended.map_err(Error::NotLogged)? {
                 Appended::Logged(_) => {
                     inner.epochs.advance(std::slice::from_ref(&self.key));

@@ -17,6 +17,7 @@ use crate::error::{BackendError, Error};
 use crate::invalidation::Keys;
 use crate::invalidation::announced::Announced;
 use crate::key::Key;
+use crate::mutants::{self, Mutant};
 use crate::observe::{Count, FunctionState};
 use crate::pattern::entries;
 use crate::pattern::known::Known;
@@ -59,7 +60,9 @@ where
             call.failed(&key, &error);
             // It may still be placed, but perhaps after the commit, when a later write has come and gone: that it then stands alone does not show
             // that nobody overlapped.
-            None
+            mutants::on(Mutant::UnconfirmedIntentStores)
+                .then(|| call.entry(&output, None))
+                .flatten()
         }
     };
     call.end(write, &key, value).await;

@@ -10,6 +10,7 @@ use crate::error::BackendError;
 use crate::invalidation::Keys;
 use crate::invalidation::owed::Owed;
 use crate::key::Key;
+use crate::mutants::{self, Mutant};
 use crate::observe::Count;
 use crate::pattern::entries;
 use crate::shape::Shape;
@@ -134,6 +135,9 @@ where
     /// Stores, for no time at all, that there is no value: of what is not to be stored the version still keeps older values out. `None` if
     /// no entry can be written.
     async fn raise_fence(&self, key: &Key, version: u64) -> Option<Result<bool, BackendError>> {
+        if mutants::on(Mutant::UnstoredVersionRaisesNoFence) {
+            return None;
+        }
         let inner = &*self.cache.inner;
         let life = Life::new(Duration::ZERO);
         let shape = self.written.shape();

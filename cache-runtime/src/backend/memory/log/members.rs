@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::backend::Token;
 use crate::backend::log::{Attendance, Owned, PARTITIONS};
 use crate::clock::Moment;
+use crate::mutants::{self, Mutant};
 
 /// The members of the log, until when each is alive, and who owns each partition. An owner that is alive no more owns nothing.
 #[derive(Default)]
@@ -53,6 +54,7 @@ impl Members {
     pub(super) fn owns(&self, member: Token, partition: u8, now: Moment) -> bool {
         let is_alive = self.alive.get(&member).is_some_and(|&until| until > now);
         is_alive && self.owners.get(usize::from(partition)) == Some(&Some(member))
+            || mutants::on(Mutant::MemoryOwnerNotChecked)
     }
 
     pub(super) fn resign(&mut self, member: Token, partitions: &[u8]) {

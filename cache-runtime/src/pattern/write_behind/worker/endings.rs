@@ -10,6 +10,7 @@ use super::partition::{AGAIN, Lost, Owner};
 use super::run::Ended;
 use crate::backend::log::{Burial, Done, Payload};
 use crate::error::BackendError;
+use crate::mutants::{self, Mutant};
 use crate::pattern::write_behind::writer::{Keeper, guarded};
 
 impl Owner {
@@ -188,7 +189,9 @@ impl Owner {
             // An attempt that failed may have committed.
             inner.tell_regions_of(std::slice::from_ref(key));
         }
-        self.queue.over(key, group.last());
+        if !mutants::on(Mutant::LetterHoldsKey) {
+            self.queue.over(key, group.last());
+        }
         self.shared.made_room(function, group.sequences.len());
     }
 

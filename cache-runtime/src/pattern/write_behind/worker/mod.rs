@@ -31,6 +31,7 @@ use crate::cache::Inner;
 use crate::clock::{Clock, Moment};
 use crate::error::BackendError;
 use crate::guard::Guarded;
+use crate::mutants::{self, Mutant};
 use crate::pattern::contexts::Contexts;
 use crate::race;
 
@@ -345,7 +346,11 @@ impl Supervisor {
         let mut owners = locked(&self.shared.owners);
         owners.retain(|&partition, owner| {
             let term = owner.term;
-            owned.contains(&Owned { partition, term }) && !owner.task.is_finished()
+            let is_owned = |it: &Owned| {
+                it.partition == partition
+                    && (it.term == term || mutants::on(Mutant::OwnerWithoutTerm))
+            };
+            owned.iter().any(is_owned) && !owner.task.is_finished()
         });
         for &Owned { partition, term } in owned {
             let Some(bell) = self.shared.bells.get(partition as usize) else {

@@ -7,6 +7,7 @@ use super::group::{Body, Group};
 use crate::backend::log::{Begun, LoggedWrite};
 use crate::clock::Moment;
 use crate::key::Key;
+use crate::mutants::{self, Mutant};
 use crate::pattern::write_behind::writer::{Writer, id_of, is_same};
 
 /// The writes of one key, in order.
@@ -223,7 +224,10 @@ impl Queue {
     }
 
     fn turn_of(&self, key: &Key, now: Moment, demand: Demand) -> Turn {
-        let chain = self.chains.get(key).filter(|chain| chain.out.is_none());
+        let chain = self.chains.get(key);
+        let is_free =
+            |chain: &&Chain| chain.out.is_none() || mutants::on(Mutant::OrderOfKeyNotKept);
+        let chain = chain.filter(is_free);
         let Some(chain) = chain.filter(|chain| !chain.is_in_line) else {
             return Turn::None;
         };
