@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use cache_runtime::Key;
 use cache_runtime::backend::redis::Redis;
 use cache_runtime::backend::{
-    Ask, Backend, BackendFuture, Basis, Fill, Format, HeldLease, Lease, LeaseMode, Life, Memory,
-    Stored, TagVersion, Tags, Token, Versions, WriteEnd,
+    Ask, Backend, BackendFuture, Basis, Fill, HeldLease, Lease, LeaseMode, Life, Memory, Stored,
+    TagVersion, Tags, Token, Versions, WriteEnd,
 };
 use cache_runtime::testing::{Faulty, conformance};
 use tests::RedisServer;
@@ -285,10 +285,7 @@ fn with_basis(value: Stored, change: impl Fn(&Basis) -> Basis) -> Stored {
 }
 
 impl Backend for Flawed {
-    fn format(&self) -> Format {
-        self.inner.format()
-    }
-
+    tests::forward!(format, begin_write, renew_write, versions);
     fn name(&self) -> &'static str {
         "flawed"
     }
@@ -522,24 +519,6 @@ impl Backend for Flawed {
         self.inner.put(key, value, ttl)
     }
 
-    fn begin_write<'a>(
-        &'a self,
-        key: &'a Key,
-        token: Token,
-        ttl: Duration,
-    ) -> BackendFuture<'a, TagVersion> {
-        self.inner.begin_write(key, token, ttl)
-    }
-
-    fn renew_write<'a>(
-        &'a self,
-        key: &'a Key,
-        token: Token,
-        ttl: Duration,
-    ) -> BackendFuture<'a, bool> {
-        self.inner.renew_write(key, token, ttl)
-    }
-
     fn end_write<'a>(
         &'a self,
         key: &'a Key,
@@ -578,10 +557,6 @@ impl Backend for Flawed {
             }),
             _ => self.inner.put_if_newer(key, version, value, ttl),
         }
-    }
-
-    fn versions<'a>(&'a self, tags: &'a [Key]) -> BackendFuture<'a, Versions> {
-        self.inner.versions(tags)
     }
 
     fn invalidate_tags<'a>(&'a self, tags: &'a [Key]) -> BackendFuture<'a, ()> {

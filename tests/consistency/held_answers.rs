@@ -5,9 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 use cache_runtime::backend::redis::Redis;
-use cache_runtime::backend::{
-    Backend, BackendFuture, Format, Lease, LeaseMode, Stored, TagVersion, Token, Versions, WriteEnd,
-};
+use cache_runtime::backend::{Backend, BackendFuture, Lease, LeaseMode, Stored, Token};
 use cache_runtime::{Cache, Key};
 use tests::{DEADLINE, Gate, RedisServer, eventually, on_redis, within};
 use tokio::task::JoinHandle;
@@ -53,6 +51,23 @@ async fn held(server: &RedisServer, patience: Duration) -> (Cache, Gates) {
 }
 
 impl Backend for Held {
+    tests::forward!(
+        format,
+        renew,
+        release,
+        put,
+        begin_write,
+        renew_write,
+        end_write,
+        put_if_newer,
+        versions,
+        invalidate_tags,
+        bump_namespace,
+        wait,
+        clear,
+        ping,
+    );
+
     fn get<'a>(&'a self, key: &'a Key) -> BackendFuture<'a, Option<Stored>> {
         Box::pin(async move {
             let found = self.inner.get(key).await;
@@ -76,16 +91,8 @@ impl Backend for Held {
         })
     }
 
-    fn format(&self) -> Format {
-        self.inner.format()
-    }
-
     fn name(&self) -> &'static str {
         "held"
-    }
-
-    fn renew<'a>(&'a self, key: &'a Key, token: Token, ttl: Duration) -> BackendFuture<'a, bool> {
-        self.inner.renew(key, token, ttl)
     }
 
     fn fill<'a>(
@@ -102,80 +109,11 @@ impl Backend for Held {
         })
     }
 
-    fn release<'a>(&'a self, key: &'a Key, token: Token) -> BackendFuture<'a, ()> {
-        self.inner.release(key, token)
-    }
-
     fn invalidate<'a>(&'a self, keys: &'a [Key]) -> BackendFuture<'a, ()> {
         Box::pin(async move {
             self.gates.invalidations.pass().await;
             self.inner.invalidate(keys).await
         })
-    }
-
-    fn put<'a>(&'a self, key: &'a Key, value: Stored, keep: Duration) -> BackendFuture<'a, bool> {
-        self.inner.put(key, value, keep)
-    }
-
-    fn begin_write<'a>(
-        &'a self,
-        key: &'a Key,
-        token: Token,
-        ttl: Duration,
-    ) -> BackendFuture<'a, TagVersion> {
-        self.inner.begin_write(key, token, ttl)
-    }
-
-    fn renew_write<'a>(
-        &'a self,
-        key: &'a Key,
-        token: Token,
-        ttl: Duration,
-    ) -> BackendFuture<'a, bool> {
-        self.inner.renew_write(key, token, ttl)
-    }
-
-    fn end_write<'a>(
-        &'a self,
-        key: &'a Key,
-        token: Token,
-        value: Option<(Stored, Duration)>,
-    ) -> BackendFuture<'a, WriteEnd> {
-        self.inner.end_write(key, token, value)
-    }
-
-    fn put_if_newer<'a>(
-        &'a self,
-        key: &'a Key,
-        version: u64,
-        value: Stored,
-        keep: Duration,
-    ) -> BackendFuture<'a, bool> {
-        self.inner.put_if_newer(key, version, value, keep)
-    }
-
-    fn versions<'a>(&'a self, tags: &'a [Key]) -> BackendFuture<'a, Versions> {
-        self.inner.versions(tags)
-    }
-
-    fn invalidate_tags<'a>(&'a self, tags: &'a [Key]) -> BackendFuture<'a, ()> {
-        self.inner.invalidate_tags(tags)
-    }
-
-    fn bump_namespace(&self) -> BackendFuture<'_, ()> {
-        self.inner.bump_namespace()
-    }
-
-    fn wait<'a>(&'a self, key: &'a Key, token: Token, patience: Duration) -> BackendFuture<'a, ()> {
-        self.inner.wait(key, token, patience)
-    }
-
-    fn clear(&self) -> BackendFuture<'_, ()> {
-        self.inner.clear()
-    }
-
-    fn ping(&self) -> BackendFuture<'_, ()> {
-        self.inner.ping()
     }
 }
 

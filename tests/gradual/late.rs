@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use cache_runtime::Key;
 use cache_runtime::backend::{
-    Ask, Backend, BackendFuture, Fill, Format, Gradual, Lease, LeaseMode, Life, Memory, Stored,
-    TagVersion, Token, Typed, Versions, WriteEnd,
+    Ask, Backend, BackendFuture, Fill, Gradual, Lease, LeaseMode, Life, Memory, Stored, Token,
+    Typed,
 };
 use tests::within;
 use tokio::sync::Semaphore;
@@ -46,6 +46,25 @@ impl Late {
 }
 
 impl Backend for Late {
+    tests::forward!(
+        format,
+        get,
+        renew,
+        fill,
+        release,
+        invalidate,
+        put,
+        begin_write,
+        end_write,
+        put_if_newer,
+        versions,
+        invalidate_tags,
+        bump_namespace,
+        wait,
+        clear,
+        ping,
+    );
+
     fn lease<'a>(
         &'a self,
         key: &'a Key,
@@ -70,51 +89,8 @@ impl Backend for Late {
         Box::pin(std::future::pending())
     }
 
-    fn format(&self) -> Format {
-        self.inner.format()
-    }
-
     fn name(&self) -> &'static str {
         "late"
-    }
-
-    fn get<'a>(&'a self, key: &'a Key) -> BackendFuture<'a, Option<Stored>> {
-        self.inner.get(key)
-    }
-
-    fn renew<'a>(&'a self, key: &'a Key, token: Token, ttl: Duration) -> BackendFuture<'a, bool> {
-        self.inner.renew(key, token, ttl)
-    }
-
-    fn fill<'a>(
-        &'a self,
-        key: &'a Key,
-        token: Token,
-        value: Stored,
-        keep: Duration,
-    ) -> BackendFuture<'a, bool> {
-        self.inner.fill(key, token, value, keep)
-    }
-
-    fn release<'a>(&'a self, key: &'a Key, token: Token) -> BackendFuture<'a, ()> {
-        self.inner.release(key, token)
-    }
-
-    fn invalidate<'a>(&'a self, keys: &'a [Key]) -> BackendFuture<'a, ()> {
-        self.inner.invalidate(keys)
-    }
-
-    fn put<'a>(&'a self, key: &'a Key, value: Stored, keep: Duration) -> BackendFuture<'a, bool> {
-        self.inner.put(key, value, keep)
-    }
-
-    fn begin_write<'a>(
-        &'a self,
-        key: &'a Key,
-        token: Token,
-        ttl: Duration,
-    ) -> BackendFuture<'a, TagVersion> {
-        self.inner.begin_write(key, token, ttl)
     }
 
     fn renew_write<'a>(
@@ -129,49 +105,6 @@ impl Backend for Late {
             return Box::pin(std::future::pending());
         }
         self.inner.renew_write(key, token, ttl)
-    }
-
-    fn end_write<'a>(
-        &'a self,
-        key: &'a Key,
-        token: Token,
-        value: Option<(Stored, Duration)>,
-    ) -> BackendFuture<'a, WriteEnd> {
-        self.inner.end_write(key, token, value)
-    }
-
-    fn put_if_newer<'a>(
-        &'a self,
-        key: &'a Key,
-        version: u64,
-        value: Stored,
-        keep: Duration,
-    ) -> BackendFuture<'a, bool> {
-        self.inner.put_if_newer(key, version, value, keep)
-    }
-
-    fn versions<'a>(&'a self, tags: &'a [Key]) -> BackendFuture<'a, Versions> {
-        self.inner.versions(tags)
-    }
-
-    fn invalidate_tags<'a>(&'a self, tags: &'a [Key]) -> BackendFuture<'a, ()> {
-        self.inner.invalidate_tags(tags)
-    }
-
-    fn bump_namespace(&self) -> BackendFuture<'_, ()> {
-        self.inner.bump_namespace()
-    }
-
-    fn wait<'a>(&'a self, key: &'a Key, token: Token, patience: Duration) -> BackendFuture<'a, ()> {
-        self.inner.wait(key, token, patience)
-    }
-
-    fn clear(&self) -> BackendFuture<'_, ()> {
-        self.inner.clear()
-    }
-
-    fn ping(&self) -> BackendFuture<'_, ()> {
-        self.inner.ping()
     }
 }
 

@@ -8,6 +8,7 @@ mod child;
 pub mod driver;
 pub mod example;
 pub mod faulty_bus;
+mod forward;
 pub mod gate;
 pub mod hostile;
 pub mod logs;
