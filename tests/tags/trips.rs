@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use cache_runtime::Cache;
-use tests::{RedisServer, on_redis, within};
+use tests::{DEADLINE, RedisServer, eventually, on_redis, within};
 use tokio::task::JoinSet;
 
 use super::{Db, User, of_argument, of_result};
@@ -125,6 +125,29 @@ async fn many_callers_who_know_the_tags_see_an_invalidation_by_another_process()
             assert_eq!(user.version, version, "user {} in round {round}", user.id);
         }
     }
+}
+
+/// Another server may show the same clock and have another past, as after a failover.
+#[tokio::test]
+async fn what_is_known_of_tags_ends_with_the_connection() {
+    let server = RedisServer::start().await;
+    let (cache, db) = (on_redis(&server).await, Db::open());
+    for _ in 0..2 {
+        cache.scope(of_result(&db, 1)).await;
+    }
+    let () = server
+        .query(redis::cmd("SET").arg(&["{cache/tags}:org:0", "9000000000000000"]))
+        .await;
+    let version = db.change();
+    let known = cache.scope(of_result(&db, 1)).await;
+    assert_eq!(known.version, 0, "the clock stands still");
+    server.forget_calls().await;
+    server.disconnect_clients().await;
+    eventually(DEADLINE, async || {
+        assert_eq!(cache.scope(of_result(&db, 1)).await.version, version);
+        server.calls().await.contains_key("mget")
+    })
+    .await;
 }
 
 #[tokio::test]
